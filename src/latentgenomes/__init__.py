@@ -1,0 +1,1 @@
+"""Autoencoder models for cancer and population genomics."""

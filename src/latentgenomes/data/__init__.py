@@ -1,0 +1,1 @@
+"""Files, network and archives: the registry of public data sets, their loaders, and the simulators."""

@@ -1,0 +1,1 @@
+"""Seeded generators with known truth, one file per subject."""
