@@ -1,0 +1,1 @@
+"""Tensor pieces without a subject: distributions, constraints, layers."""
