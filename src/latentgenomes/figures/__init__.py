@@ -1,0 +1,21 @@
+"""Figures: a frame and axes in, axes out. The only home of matplotlib."""
+
+from latentgenomes.figures.compare import plot_history, plot_paired
+from latentgenomes.figures.signatures import plot_exposures, plot_matches, plot_recovery
+from latentgenomes.figures.spectra import plot_residuals, plot_signatures, plot_spectrum
+from latentgenomes.figures.style import PALETTE, SUBSTITUTION_COLOURS, colours, style
+
+__all__ = [
+    "PALETTE",
+    "SUBSTITUTION_COLOURS",
+    "colours",
+    "plot_exposures",
+    "plot_history",
+    "plot_matches",
+    "plot_paired",
+    "plot_recovery",
+    "plot_residuals",
+    "plot_signatures",
+    "plot_spectrum",
+    "style",
+]

@@ -1,0 +1,1 @@
+"""Models: one file holds the equations as a module and the scikit-learn estimator over it."""
