@@ -1,0 +1,130 @@
+"""Steps between the repository and the staged copy that Jupyter Book reads; called by the Snakefile.
+
+python book/build.py mirror   TARGET                      copy pages, data tables and sources
+python book/build.py stage    NOTEBOOK TARGET             clean an executed notebook for its page
+python book/build.py runtimes TARGET NOTEBOOK...          write the page with run times
+"""
+
+import argparse
+import filecmp
+import shutil
+from pathlib import Path
+
+import nbformat
+
+#: What pages may show or include, besides the notebooks.
+MIRRORED = (
+    "book",
+    "data",
+    "src",
+    "notebooks/params",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "CITATION.cff",
+)
+IGNORED = ("__pycache__", ".ipynb_checkpoints")
+
+#: Made here and not in the repository, so a mirror must not delete it.
+RUNTIMES = Path("book/runtimes.md")
+
+
+def mirrored_files(root):
+    """Files of the repository that pages may show, relative to it."""
+    found = []
+    for name in MIRRORED:
+        top = root / name
+        files = [top] if top.is_file() else top.rglob("*")
+        found += [
+            path.relative_to(root) for path in files if path.is_file() and not set(path.parts) & set(IGNORED)
+        ]
+    return sorted(found)
+
+
+def mirror(root, target):
+    """Bring the copy up to date: write what differs, delete what is gone, leave the rest untouched."""
+    wanted = mirrored_files(root)
+    for name in wanted:
+        copy = target / name
+        if not copy.is_file() or not filecmp.cmp(root / name, copy, shallow=False):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, copy)
+    staged = {Path("notebooks") / path.name for path in (root / "notebooks").glob("*.ipynb")}
+    present = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
+    for name in present - {*wanted, *staged, RUNTIMES}:
+        (target / name).unlink()
+
+
+def stage(source, target):
+    """Write a notebook as its page shows it: the injected cell hidden, marks of the run removed."""
+    notebook = nbformat.read(source, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for mark in ("papermill", "execution"):
+            cell.metadata.pop(mark, None)
+        tags = [tag for tag in cell.metadata.get("tags", []) if not tag.startswith("papermill")]
+        if "injected-parameters" in tags and "remove-cell" not in tags:
+            tags.append("remove-cell")
+        if tags:
+            cell.metadata["tags"] = tags
+        if cell.cell_type == "code":
+            # Progress and warnings of other packages belong to the run, not to the page.
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+
+
+def run_time(path):
+    """Row of the run-times table for one notebook: name, code cells, seconds or why there are none."""
+    notebook = nbformat.read(path, as_version=4)
+    n_cells = sum(
+        cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+        for cell in notebook.cells
+    )
+    seconds = notebook.metadata.get("papermill", {}).get("duration")
+    shown = "-" if seconds is None else f"{seconds:.0f}"
+    note = "stored outputs; its real data were not at hand" if seconds is None else "executed for this site"
+    return f"| [{path.stem}](../notebooks/{path.stem}.ipynb) | {n_cells} | {shown} | {note} |"
+
+
+def write_runtimes(target, notebooks):
+    """Write the page that says how long each notebook took when this site was built."""
+    lines = [
+        "# Run times",
+        "",
+        "How long each notebook took when this site was built, start of the kernel included. Take the order",
+        "of magnitude from it, not the second: other work may have shared the machine.",
+        "",
+        "| notebook | code cells | seconds | how |",
+        "|---|---|---|---|",
+        *(run_time(path) for path in notebooks),
+        "",
+    ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(lines), encoding="utf-8")
+
+
+def main():
+    """Run one step."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    steps.add_parser("mirror").add_argument("target", type=Path)
+    one = steps.add_parser("stage")
+    one.add_argument("source", type=Path)
+    one.add_argument("target", type=Path)
+    page = steps.add_parser("runtimes")
+    page.add_argument("target", type=Path)
+    page.add_argument("notebooks", type=Path, nargs="*")
+    given = parser.parse_args()
+    if given.step == "mirror":
+        mirror(Path.cwd(), given.target)
+    elif given.step == "stage":
+        stage(given.source, given.target)
+    else:
+        write_runtimes(given.target, given.notebooks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The command `latentgenomes`: data files, and notebooks with checked parameters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from latentgenomes import notebooks
+from latentgenomes.data import registry
+from latentgenomes.parameters import Parameter, ParameterError
+
+app = typer.Typer(
+    help="Autoencoders for cancer and population genomics.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="List, fetch and verify the data files.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Names = Annotated[list[str] | None, typer.Argument(help="Names as in `data list`; none: all.")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Autoencoders for cancer and population genomics."""
+    if version:
+        typer.echo(f"latentgenomes {metadata.version('latentgenomes')}")
+        raise typer.Exit
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Show every file: size, licence, and whether it is at hand."""
+    with _one_line_errors():
+        table = registry.load_registry()
+        shown = pd.DataFrame(
+            {
+                "name": table["name"],
+                "MB": (table["bytes"] / 1e6).round(2),
+                "at hand": ["yes" if registry.available(name) else "no" for name in table["name"]],
+                "licence": table["licence"],
+            }
+        )
+        typer.echo(shown.to_string(index=False))
+
+
+@data_app.command("fetch")
+def fetch_data(names: Names = None) -> None:
+    """Download files, or find them in the mirror, and check each against its sha256."""
+    with _one_line_errors():
+        for name, path in registry.fetch_all(names or None).items():
+            typer.echo(f"{name}: {path}")
+
+
+@data_app.command("verify")
+def verify_data(names: Names = None) -> None:
+    """Check files that are at hand, byte for byte; nothing is downloaded."""
+    with _one_line_errors():
+        wanted = names or [name for name in registry.load_registry()["name"] if registry.available(name)]
+        wrong = 0
+        for name in wanted:
+            try:
+                registry.verify(name)
+                typer.echo(f"{name}: as registered")
+            except registry.DataError as error:
+                wrong += 1
+                typer.echo(f"Error: {error}", err=True)
+        if not wanted:
+            typer.echo("No file is at hand. Fetch some with: latentgenomes data fetch")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command("run")
+def run(
+    name: Annotated[str | None, typer.Argument(help="Name of the notebook.", show_default=False)] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="May be repeated.")
+    ] = None,
+    params_file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML file of parameters.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for everything it makes.")] = None,
+    list_notebooks: Annotated[bool, typer.Option("--list", help="Show the notebooks and stop.")] = False,
+    help_parameters: Annotated[
+        bool, typer.Option("--help-parameters", help="Show the notebook's parameters and stop.")
+    ] = False,
+) -> None:
+    """Run a notebook with your values: page, tables and figures land in one folder."""
+    with _one_line_errors():
+        if list_notebooks:
+            typer.echo("\n".join(notebooks.available_notebooks()))
+            return
+        if name is None:
+            raise ParameterError("Name a notebook; `latentgenomes run --list` shows them.")
+        if help_parameters:
+            typer.echo(_table(notebooks.parameters(name)))
+            return
+        if out is None:
+            raise ParameterError("Name the folder for the results with -o OUT.")
+        given = _assignments(parameter or [])
+        finished = notebooks.run_notebook(name, given=given, params_file=params_file, out=out)
+        typer.echo(f"{finished}\n{finished.with_suffix('.html')}")
+
+
+def _assignments(texts: list[str]) -> dict[str, str]:
+    """Values by name from texts such as `beta=0.1`."""
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise ParameterError(f"-p takes NAME=VALUE, but got {', '.join(map(repr, wrong))}.")
+    pairs = [text.partition("=") for text in texts]
+    return {name.strip(): value for name, _, value in pairs}
+
+
+def _table(parameters: dict[str, Parameter]) -> str:
+    """Table of parameters: name, type, default, allowed values, meaning."""
+    rows = [
+        {
+            "name": parameter.name,
+            "type": f"{parameter.type} | None" if parameter.optional else parameter.type,
+            "default": repr(parameter.default),
+            "allowed": parameter.allowed or "any",
+            "meaning": parameter.help,
+        }
+        for parameter in parameters.values()
+    ]
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]} if rows else {}
+    lines = [{key: key for key in widths}, *rows]
+    return "\n".join("  ".join(f"{row[key]:<{widths[key]}}" for key in widths).rstrip() for row in lines)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn errors of known kinds into their message on stderr and an exit code, without a traceback."""
+    try:
+        yield
+    except ParameterError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except (registry.DataError, notebooks.NotebookError, ImportError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,144 @@
+"""The command line: what it prints, and which exit code a mistake gives."""
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from latentgenomes import cli, notebooks
+from latentgenomes.data import registry
+
+COMMAND = Path(sys.executable).with_name("latentgenomes")
+PARAMETERS = """n: int = 3  # how many; 1 to 9
+output_dir: str = ""  # folder"""
+
+
+@pytest.fixture
+def call():
+    return lambda *words: CliRunner().invoke(cli.app, list(words))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    cells = [nbformat.v4.new_code_cell(PARAMETERS), nbformat.v4.new_code_cell("10 / (n - 1)")]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "toy.ipynb")
+    monkeypatch.setattr(notebooks, "locate", lambda relative: tmp_path / relative)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_installed_command_works():
+    done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"latentgenomes {metadata.version('latentgenomes')}\n"
+    done = subprocess.run(
+        [COMMAND, "run", "no_such", "-o", "out"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: There is no notebook 'no_such'.")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_comes_without_arguments(call):
+    text = call().output
+    assert "data" in text
+    assert "run" in text
+
+
+def test_the_list_of_data_holds_every_registered_file(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTGENOMES_MIRROR", str(tmp_path))
+    table = registry.load_registry()
+    name = table["name"][0]
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    lines = call("data", "list").stdout.splitlines()
+    assert len(lines) == 1 + len(table)
+    assert [line.split()[0] for line in lines[1:]] == list(table["name"])
+    assert [" yes " in line for line in lines[1:]] == [True] + [False] * (len(table) - 1)
+
+
+def test_data_that_is_not_at_hand(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTGENOMES_MIRROR", str(tmp_path))
+    name = registry.load_registry()["name"][0]
+    result = call("data", "verify")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "No file is at hand. Fetch some with: latentgenomes data fetch\n",
+    )
+    for verb in ("verify", "fetch"):
+        result = call("data", verb, name)
+        assert result.exit_code == 1
+        assert "Error: " in result.stderr
+        assert "Traceback" not in result.stderr
+        assert name in result.stderr
+    result = call("data", "fetch", "no_such_file")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no_such_file" in result.stderr
+
+
+def test_every_damaged_file_is_named(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTGENOMES_MIRROR", str(tmp_path))
+    names = list(registry.load_registry()["name"][:2])
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("cut off")
+    result = call("data", "verify")
+    assert result.exit_code == 1
+    assert all(name in result.stderr for name in names)
+
+
+def test_notebooks_and_their_parameters_are_shown(call, folder):
+    assert call("run", "--list").stdout == "toy\n"
+    lines = call("run", "toy", "--help-parameters").stdout.splitlines()
+    assert lines[0].split() == ["name", "type", "default", "allowed", "meaning"]
+    assert lines[1].split() == ["n", "int", "3", "1", "to", "9", "how", "many"]
+    assert len(lines) == 3
+
+
+def test_a_run_prints_where_its_pages_are(call, folder):
+    result = call("run", "toy", "-p", "n=6", "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [str(folder / "out" / f"toy.{kind}") for kind in ("ipynb", "html")]
+    assert ">2.0<" in (folder / "out" / "toy.html").read_text().replace("\n", "").replace(" ", "")
+
+
+def test_a_failing_notebook_gives_one_and_names_the_cell(call, folder):
+    result = call("run", "toy", "-p", "n=1", "-o", "out")
+    assert result.exit_code == 1
+    assert "toy failed in cell 2 (10 / (n - 1)): ZeroDivisionError: division by zero" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["toy", "-p", "n=0", "-o", "out"], "n must be 1 to 9, but is '0'"),
+        (["toy", "-p", "m=2", "-p", "n=x", "-o", "out"], "unknown parameter 'm'"),
+        (["toy", "-p", "n", "-o", "out"], "-p takes NAME=VALUE, but got 'n'"),
+        (["toy", "-f", "absent.yaml", "-o", "out"], "'absent.yaml' is not there"),
+        (["toy", "-p", "n=2"], "Name the folder for the results with -o OUT"),
+        (["-o", "out"], "Name a notebook; `latentgenomes run --list` shows them"),
+    ],
+)
+def test_wrong_parameters_give_two(call, folder, words, message):
+    result = call("run", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (folder / "out").exists()
+
+
+def test_an_absent_extra_is_one_line(call, folder, monkeypatch):
+    def absent(module, extra):
+        raise ImportError(f"{module} is not installed; install it with: pip install 'latentgenomes[{extra}]'")
+
+    monkeypatch.setattr(notebooks, "require", absent)
+    result = call("run", "toy", "-o", "out")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: papermill is not installed; install it with: pip install 'latentgenomes[book]'"
+    ]
