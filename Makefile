@@ -24,13 +24,13 @@ book: $(STAMP)  ## execute the notebooks and build the site
 	@$(SNAKEMAKE) --cores 2 site
 	@echo "The book is built. Open $(CURDIR)/build/site/_build/html/index.html"
 
-test: $(STAMP)  ## run all tests, notebooks included
+test: lint  ## check style and types, then run all tests, notebooks included
 	@python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## check style, format and types
-	ruff check
-	ruff format --check
-	mypy
+	@ruff check --quiet
+	@ruff format --check --quiet
+	@mypy --no-error-summary
 
 results: $(STAMP)  ## full runs on the real data, into data/results (needs the data)
 	@$(SNAKEMAKE) --cores 1 results

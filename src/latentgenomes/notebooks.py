@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from IPython.display import display
 
 from latentgenomes.data.registry import load_registry
 from latentgenomes.extras import require
 from latentgenomes.parameters import Parameter, ParameterError, read_parameters, resolve
 from latentgenomes.provenance import replacing, write_results
 from latentgenomes.resources import locate
+
+_RECORD = "application/papermill.record/text/plain"  # a number with a name, for the book's prose
 
 
 class NotebookError(RuntimeError):
@@ -139,8 +140,8 @@ class Outputs:
         -----
         The record is what `myst_nb.glue` writes; it is written here so that a run needs no Sphinx.
         """
-        display(
-            {"application/papermill.record/text/plain": format(value, layout)},
+        require("IPython.display", extra="book").display(
+            {_RECORD: format(value, layout)},
             raw=True,
             metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
         )
@@ -335,9 +336,13 @@ def _quiet_kernel() -> Iterator[None]:
 
 
 def _write_html(notebook: Path, path: Path) -> None:
-    """Write an executed notebook as one HTML page."""
-    nbconvert = require("nbconvert", extra="book")
-    body, _ = nbconvert.HTMLExporter().from_filename(str(notebook))
+    """Write an executed notebook as one HTML page, without the records that only the book reads."""
+    nbconvert, nbformat = require("nbconvert", extra="book"), require("nbformat", extra="book")
+    page = nbformat.read(notebook, as_version=4)
+    for cell in page.cells:
+        shown = [o for o in cell.get("outputs", []) if set(o.get("data", {"text": ""})) != {_RECORD}]
+        cell.update({"outputs": shown} if cell.cell_type == "code" else {})
+    body, _ = nbconvert.HTMLExporter().from_notebook_node(page)
     with replacing(path) as temporary:
         temporary.write_text(body, encoding="utf-8")
 
