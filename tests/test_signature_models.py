@@ -359,12 +359,22 @@ def test_bootstrap_gives_every_restart_its_own_data(make, catalogs):
         ({"temperature": 0.0}, "temperature must be > 0, but 0.0 came"),
         ({"resample": "jackknife"}, "resample must be None or 'bootstrap', but 'jackknife' came"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\), but 1.0 came"),
-        ({"n_signatures": 0}, "n_signatures must be at least 1, but 0 came"),
+        ({"n_signatures": 0}, "n_signatures must be a whole number >= 1, but 0 came"),
+        ({"n_restarts": 2.5}, r"n_restarts must be a whole number >= 1, but 2\.5 came"),
+        ({"max_mutations": 0}, "max_mutations must be > 0, or None for no limit, but 0 came"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         VAEMS(**settings).fit(np.ones((10, 5)))
+
+
+def test_without_validation_the_last_epoch_decides(catalogs):
+    model = VAEMS(3, n_restarts=2, max_epochs=4, validation_fraction=0.0, random_state=0)
+    history = model.fit(catalogs.counts.iloc[:60]).history_
+    assert set(history["set"]) == {"training"}
+    last = history[history["epoch"] == 4].groupby("member")["value"].sum()
+    np.testing.assert_allclose(model.restarts_["bound"], last)
 
 
 def test_bad_counts_and_exposures_are_named(fitted):

@@ -109,6 +109,39 @@ def test_training_is_reproducible_and_leaves_the_global_state_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+class Slope(nn.Module):
+    """A loss whose gradient is 1, so that each step of Adam is the learning rate itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.height = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+    def noise(self, n_samples, generator):
+        return {}
+
+    def terms(self, batch, noise):
+        return {"height": self.height.sum()}
+
+
+@pytest.mark.parametrize(("decay_to", "expected"), [(1.0, 1.0), (0.2, 0.6), (0.0, 0.5)])
+def test_learning_rate_falls_linearly_to_its_last_share(decay_to, expected):
+    module = Slope()
+    config = TrainConfig(max_epochs=11, batch_size=5, learning_rate=0.1, decay_to=decay_to)
+    fit(module, {"x": torch.zeros(5)}, config, seed=0)
+    assert -float(module.height.detach()) == pytest.approx(11 * 0.1 * expected, rel=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_a_gpu_gives_the_results_of_the_cpu():
+    histories = []
+    for device in ("cpu", "cuda"):
+        modules = [m.to(device) for m in seeded(NoisyRegression, [1, 2])]
+        data = [{k: v.to(device) for k, v in make_data(60, 0).items()}] * 2
+        config = TrainConfig(max_epochs=5, batch_size=16, learning_rate=0.01)
+        histories.append(fit_ensemble(modules, data, config, seeds=[1, 2], validation=data))
+    np.testing.assert_allclose(histories[0]["value"], histories[1]["value"], rtol=1e-6)
+
+
 def test_ensemble_refuses_uneven_members():
     modules = seeded(NoisyRegression, [1, 2])
     with pytest.raises(ValueError, match=r"one of each per member, but .*'seeds': 1"):

@@ -5,6 +5,7 @@ signatures, ``rate = e S``, and counts are Poisson around it.
 """
 
 from abc import abstractmethod
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
     """
 
     n_signatures: int
+    n_restarts: int
     max_mutations: float | None
     components_: np.ndarray
     training_exposures_: np.ndarray
@@ -53,8 +55,13 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
         self
         """
         counts = validate_data(self, X, dtype=np.float64, ensure_non_negative=True, ensure_min_samples=2)
-        if self.n_signatures < 1:
-            raise ValueError(f"n_signatures must be at least 1, but {self.n_signatures} came.")
+        for name in ("n_signatures", "n_restarts"):
+            if not isinstance(getattr(self, name), Integral) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a whole number >= 1, but {getattr(self, name)!r} came.")
+        if self.max_mutations is not None and not self.max_mutations > 0:
+            raise ValueError(
+                f"max_mutations must be > 0, or None for no limit, but {self.max_mutations!r} came."
+            )
         if not counts.sum() > 0:
             raise ValueError("X must hold mutations, but every count is 0.")
         self._extract(counts)

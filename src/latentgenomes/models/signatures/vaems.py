@@ -232,8 +232,8 @@ class VAEMS(SignatureExtractor):
     def _extract(self, counts: np.ndarray) -> None:
         self._check_settings()
         seeds = self._seeds(self.n_restarts)
-        held_out = np.random.default_rng(seeds[0]).permutation(len(counts))
-        held_out, train = np.split(held_out, [round(self.validation_fraction * len(counts))])
+        shuffled = np.random.default_rng(seeds[0]).permutation(len(counts))
+        held_out, train = np.split(shuffled, [round(self.validation_fraction * len(counts))])
         catalogues = self._training_catalogues(counts[np.sort(train)], seeds)
         starts, exposures, _, _ = factorize(
             catalogues, self.n_signatures, seeds=seeds, max_iter=_NMF_UPDATES, tol=1e-4
@@ -285,19 +285,21 @@ class VAEMS(SignatureExtractor):
 
     def _choose(self, modules: Sequence[VAEMSNet], seeds: Sequence[int], counts: np.ndarray) -> None:
         """Keep the restart with the lowest sum of terms at its best epoch."""
-        history = self.history_
-        judged = history[history["set"] == history["set"].iloc[-1]]
+        judged = self.history_[self.history_["set"] == self.history_["set"].iloc[-1]]
         sums = judged.groupby(["member", "epoch"])["value"].sum().groupby("member")
-        self.restarts_ = pd.DataFrame({"seed": seeds, "bound": sums.min(), "n_epochs": sums.size()})
+        # Without held-out samples the last weights were kept, not the best.
+        bound = sums.min() if judged["set"].iloc[0] == "validation" else sums.last()
+        self.restarts_ = pd.DataFrame({"seed": seeds, "bound": bound, "n_epochs": sums.size()})
+        best = int(bound.argmin())
         with torch.no_grad():
             signatures = [m.signatures().cpu().numpy() for m in modules]
         self.restart_signatures_ = np.stack(signatures).astype(np.float64)
         # Trained in single, used in double precision: a sample's exposures must not depend on the
         # samples beside it.
-        self.module_ = modules[int(self.restarts_["bound"].argmin())].double()
+        self.module_ = modules[best].double()
         order = np.argsort(-self._encode(counts).sum(0), kind="stable")
         self._permute(order)
-        components = self.restart_signatures_[int(self.restarts_["bound"].argmin())][order]
+        components = self.restart_signatures_[best][order]
         self.components_ = components / components.sum(1, keepdims=True)
         self.training_exposures_ = self._encode(counts)
 
