@@ -142,6 +142,13 @@ def test_a_gpu_gives_the_results_of_the_cpu():
     np.testing.assert_allclose(histories[0]["value"], histories[1]["value"], rtol=1e-6)
 
 
+def test_a_fit_that_never_is_finite_is_an_error():
+    data = make_data(40, 0)
+    data["y"][:] = float("nan")
+    with pytest.raises(FloatingPointError, match="1 fit.s. never had one. Lower the learning rate"):
+        fit(seeded(NoisyRegression, [0])[0], data, CONFIG, seed=0, validation=data)
+
+
 def test_ensemble_refuses_uneven_members():
     modules = seeded(NoisyRegression, [1, 2])
     with pytest.raises(ValueError, match=r"one of each per member, but .*'seeds': 1"):

@@ -147,6 +147,11 @@ def run(
     -------
     DataFrame
         Tidy history with columns member, epoch, set, term, value (nats per sample).
+
+    Raises
+    ------
+    FloatingPointError
+        If a member ends without one finite validation sum.
     """
     generators = make_generators(seeds)
     alive = torch.arange(learner.n_members)
@@ -171,7 +176,9 @@ def run(
         best = torch.where(better, total, best)
         waited = torch.where(better, 0, waited + 1)
         learner.remember(better)
-        keep = torch.nonzero(waited < config.patience).squeeze(-1)
+        stopped = waited >= config.patience
+        _check_finite(best[stopped] if epoch < config.max_epochs else best)
+        keep = torch.nonzero(~stopped).squeeze(-1)
         if len(keep) == 0:
             break
         if len(keep) < len(alive):
@@ -305,6 +312,16 @@ def _train_epoch(
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value.detach()
     return {name: (value / n_steps).cpu() for name, value in sums.items()}
+
+
+def _check_finite(best: Tensor) -> None:
+    """Refuse members that never had a finite validation sum: they have no best weights."""
+    n_lost = int((~torch.isfinite(best)).sum())
+    if n_lost:
+        raise FloatingPointError(
+            f"The validation sum of a fit must be finite, but {n_lost} fit(s) never had one. "
+            "Lower the learning rate, and look for extreme values in the data."
+        )
 
 
 def _new_optimizer(learner: Learner, config: TrainConfig) -> torch.optim.Optimizer:
