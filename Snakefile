@@ -40,6 +40,9 @@ def can_run(name):
 # Without its data a notebook is shown with the outputs that are stored in the repository.
 SHOWN = {name: f"build/executed/{name}.ipynb" if can_run(name) else f"notebooks/{name}.ipynb" for name in NOTEBOOKS}
 
+# The book's numbers are the stored ones on every processor: as in notebooks/conftest.py.
+ARITHMETIC = "OMP_NUM_THREADS=1 MKL_CBWR=AVX2,STRICT ATEN_CPU_CAPABILITY=avx2"
+
 # The kernel of this environment, no training bars in the pages, one thread for each of two notebooks at a time.
 os.environ.update(JUPYTER_PREFER_ENV_PATH="1", LATENTGENOMES_PROGRESS="0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -56,7 +59,9 @@ rule execute:
     input: notebook="notebooks/{name}.ipynb", tables=TABLES + RESULTS
     params: code=FINGERPRINT
     output: "build/executed/{name}.ipynb"
-    shell: "papermill {input.notebook} {output} --cwd notebooks --kernel python3 --no-progress-bar --log-level WARNING"
+    shell:
+        ARITHMETIC + " papermill {input.notebook} {output}"
+        " --cwd notebooks --kernel python3 --no-progress-bar --log-level WARNING"
 
 
 rule stage:
