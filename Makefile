@@ -3,13 +3,14 @@
 VENV ?= .venv
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 STAMP := $(VENV)/.installed
+PEERS ?= .venv-peers
 SNAKEMAKE := snakemake --nolock --rerun-incomplete --quiet rules progress
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint results clean
+.PHONY: help book test lint results peers clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -34,6 +35,14 @@ lint: $(STAMP)  ## check style, format and types
 
 results: $(STAMP)  ## full runs on the real data, into data/results (needs the data)
 	@$(SNAKEMAKE) --cores 1 results
+
+$(PEERS)/.installed: benchmarks/peers/requirements.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+peers: $(STAMP) $(PEERS)/.installed  ## run SigProfilerExtractor on the same data, into data/results (hours; needs the data)
+	@python benchmarks/peers/run.py --python $(PEERS)/bin/python -o data/results/signatures/peers
 
 clean:  ## remove everything that was built; the environment stays
 	rm -rf build dist .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
