@@ -15,6 +15,7 @@ FLOORS = (
     ("estimator",),
     ("models",),
     ("evaluate", "figures"),
+    ("workflows",),
     ("notebooks",),
     ("cli",),
 )

@@ -6,11 +6,14 @@ from importlib import metadata
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from latentgenomes import cli, notebooks
 from latentgenomes.data import registry
+from latentgenomes.data.simulate.signatures import simulate_signature_catalogs
+from latentgenomes.evaluate import recovery
 
 COMMAND = Path(sys.executable).with_name("latentgenomes")
 PARAMETERS = """n: int = 3  # how many; 1 to 9
@@ -142,3 +145,36 @@ def test_an_absent_extra_is_one_line(call, folder, monkeypatch):
     assert result.stderr.splitlines() == [
         "Error: papermill is not installed; install it with: pip install 'latentgenomes[book]'"
     ]
+
+
+def test_extract_writes_everything_and_explains_the_choice(call, tmp_path):
+    truth = simulate_signature_catalogs(60, signatures=3, median_mutations=2000, random_state=1)
+    truth.counts.T.to_csv(tmp_path / "mine.csv")
+    words = ("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--n-signatures")
+    done = call(*words, "2-5")
+    assert done.exit_code == 0, done.output
+    assert "highest at 3 signatures" in done.stdout
+    signatures = pd.read_csv(tmp_path / "out" / "signatures.csv", index_col=0)
+    assert recovery(signatures, truth.signatures, (0.9,))["f1"].tolist() == [1.0]
+    assert len(pd.read_csv(tmp_path / "out" / "matches.csv")) == 3
+    assert (
+        call(
+            "extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--n-signatures", "4-2"
+        ).exit_code
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--n-signatures", "many"], "takes auto, a number or a range"),
+        (["--method", "pca"], "method must be one of gamma_poisson"),
+    ],
+)
+def test_extract_refuses_in_one_line(call, tmp_path, options, message):
+    simulate_signature_catalogs(20, signatures=2, random_state=1).counts.to_csv(tmp_path / "mine.csv")
+    done = call("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -10,11 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentgenomes.data.signatures import (
+    BREAST21_FILE,
+    BREAST192_FILES,
     PCAWG_FILES,
     SAMPLE_SHEET,
+    SIGPROFILER_EXPOSURES,
+    SIGPROFILER_SIGNATURES,
     cosmic_signatures,
+    load_breast21,
+    load_breast192,
     load_islam,
     load_pcawg,
+    load_pcawg_sigprofiler,
     load_synsig,
     read_catalog,
 )
@@ -287,6 +294,8 @@ def test_cosmic_is_read_without_importing_the_package():
 def test_refused_data_sets():
     with pytest.raises(ValueError, match="context must be one of SBS96, ID83, DBS78, but it is 'CN48'"):
         load_pcawg("CN48")
+    with pytest.raises(ValueError, match="context must be one of SBS96, ID83, SV32, but it is 'DBS78'"):
+        load_breast192("DBS78")
     with pytest.raises(ValueError, match="scenario must be 1, 2, 3, 4 or 5, but it is 6"):
         load_islam(6)
     with pytest.raises(ValueError, match=r"name must be one of syn\.30"):
@@ -327,17 +336,48 @@ def test_pcawg_golden_burden_and_organs():
     assert first[["A[C>A]A", "A[C>A]C"]].tolist() == [269, 148]
 
 
-@pytest.mark.real_data(
-    "signatures/real_small/salamander_pcawg_breast_sbs.csv", SAMPLE_SHEET, PCAWG_FILES["SBS96"]
-)
-def test_pcawg_breast_against_another_copy_of_the_same_genomes():
-    from latentgenomes.data.registry import fetch
+@pytest.mark.real_data(SAMPLE_SHEET, *PCAWG_FILES.values(), *BREAST192_FILES.values())
+def test_192_breast_genomes_are_those_of_pcawg():
+    loaded = {context: load_breast192(context) for context in BREAST192_FILES}
+    whole = load_pcawg()
+    for context, data in loaded.items():
+        assert data.counts.shape == (192, len(CHANNELS[context]))
+        assert tuple(data.counts.columns) == CHANNELS[context]
+        assert data.counts.index.equals(loaded["SBS96"].counts.index)
+        pd.testing.assert_frame_equal(data.metadata, whole.metadata.loc[data.counts.index])
+    same = whole.counts.loc[loaded["SBS96"].counts.index]
+    pd.testing.assert_frame_equal(loaded["SBS96"].counts, same)
+    assert set(loaded["SV32"].metadata["organ"]) == {"Breast"}
+    first = loaded["SV32"].counts.iloc[0]  # read off the file: its first two rows, sample SP10084
+    assert (first.name.split("::")[1], first["clustered_del_1-10Kb"]) == ("SP10084", 2)
+    indels = load_pcawg("ID83").counts.loc[loaded["ID83"].counts.index]
+    pd.testing.assert_frame_equal(loaded["ID83"].counts, indels)
+    assert (loaded["SV32"].counts.sum(axis=1) == 0).sum() == 2
 
-    other = read_catalog(fetch("signatures/real_small/salamander_pcawg_breast_sbs.csv"))
-    data = load_pcawg()
-    ours = data.counts.set_axis(data.metadata["specimen"]).reindex(other.index)
-    assert not ours.isna().any(axis=None)
-    np.testing.assert_array_equal(ours.to_numpy(), other.to_numpy())
+
+@pytest.mark.real_data(BREAST21_FILE)
+def test_21_breast_genomes():
+    data = load_breast21()
+    assert data.counts.shape == (21, 96)
+    assert data.counts.loc["PD4199a", "A[C>A]A"] == 58  # read off the file
+    assert data.metadata.index.equals(data.counts.index)
+    # The most mutated of the 21 genomes has 70,690 substitutions (Nik-Zainal et al. 2012, results).
+    assert data.counts.sum(axis=1).idxmax() == "PD4120a"
+
+
+@pytest.mark.real_data(SAMPLE_SHEET, SIGPROFILER_EXPOSURES, SIGPROFILER_SIGNATURES, PCAWG_FILES["SBS96"])
+def test_published_signatures_and_exposures_explain_the_published_counts():
+    fit = load_pcawg_sigprofiler()
+    counts = load_pcawg().counts
+    assert (fit.signatures.shape, fit.exposures.shape) == ((65, 96), (2780, 65))
+    assert fit.exposures.index.equals(counts.index)
+    assert fit.exposures.columns.equals(fit.signatures.index)
+    np.testing.assert_allclose(fit.signatures.sum(axis=1), 1, rtol=1e-12)
+    rates = (fit.exposures @ fit.signatures).to_numpy()
+    x = counts.to_numpy()
+    cosine = (rates * x).sum(1) / np.linalg.norm(rates, axis=1) / np.linalg.norm(x, axis=1)
+    # The published accuracy is this cosine, printed to three digits.
+    assert np.median(np.abs(cosine - fit.metadata["accuracy"])) < 0.002
 
 
 ISLAM_FILES = [

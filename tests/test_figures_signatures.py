@@ -30,7 +30,8 @@ from latentgenomes.figures import (
     plot_spectrum,
     style,
 )
-from latentgenomes.labels import SBS96
+from latentgenomes.figures.layouts import LAYOUTS
+from latentgenomes.labels import CHANNELS, SBS96
 
 RNG = np.random.default_rng(0)
 CLASSES = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
@@ -97,6 +98,74 @@ def test_spectrum_bars_are_the_values_in_plotting_order_and_class_colour(order):
     assert [text.get_text() for text in ax.texts] == list(CLASSES)
     assert ax.get_ylim()[1] > spectrum.max()
     plt.close("all")
+
+
+# Counted on COSMIC's own plots: number of bars under every strip, from left to right.
+STRIPS = {
+    "ID83": [6] * 12 + [1, 2, 3, 5],
+    "DBS78": [9, 6, 9, 6, 9, 6, 6, 9, 9, 9],
+    "CN48": [3] + [5] * 9,
+    "SV32": [5, 5, 5, 1, 5, 5, 5, 1],
+}
+
+
+@pytest.mark.parametrize("context", STRIPS)
+def test_other_classifications_keep_values_colours_and_strips_together(context):
+    layout = LAYOUTS[context]
+    assert sorted(layout.channels) == sorted(CHANNELS[context])
+    order = np.random.default_rng(1).permutation(CHANNELS[context])
+    spectrum = pd.Series(RNG.integers(1, 500, len(order)), index=order)
+    ax = plot_spectrum(spectrum, title="x")
+    bars = ax.containers[0]
+    assert [bar.get_height() for bar in bars] == spectrum[list(layout.channels)].tolist()
+    assert [span.n_bars for span in layout.strips] == STRIPS[context]
+    for spans in (layout.strips, layout.heads, layout.feet):
+        assert not spans or sum(span.n_bars for span in spans) == len(bars)
+    for strip in layout.strips:  # the last bar of a strip has its full colour
+        assert same_color(bars[strip.first + strip.n_bars - 1].get_facecolor(), strip.colour)
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[: len(layout.strips)] == [strip.name for strip in layout.strips]
+    assert {head.name for head in layout.heads} <= set(texts)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == list(layout.names)
+
+
+def test_names_below_bars_say_what_the_channel_is():
+    names = {context: dict(zip(lay.channels, lay.names, strict=True)) for context, lay in LAYOUTS.items()}
+    # A deleted unit is counted, so a deletion without further repeats has length 1; an insertion has 0.
+    assert names["ID83"]["1:Del:C:0"] == "1"
+    assert names["ID83"]["1:Ins:T:0"] == "0"
+    assert (names["ID83"]["1:Del:T:5"], names["ID83"]["5:Ins:R:5"]) == ("6+", "5+")
+    assert (names["ID83"]["2:Del:M:1"], names["ID83"]["5:Del:M:5"]) == ("1", "5+")
+    assert names["DBS78"]["CC>TT"] == "TT"
+    assert names["CN48"]["3-4:het:>40Mb"] == ">40Mb"
+    assert (names["SV32"]["clustered_del_1-10Kb"], names["SV32"]["non-clustered_trans"]) == ("1-10Kb", "")
+    strip = {
+        name: span.name
+        for span in LAYOUTS["ID83"].strips
+        for name in LAYOUTS["ID83"].channels[span.first : span.first + span.n_bars]
+    }
+    assert (strip["1:Ins:T:3"], strip["5:Del:R:0"], strip["4:Del:M:2"]) == ("T", "5+", "4")
+
+
+def test_units_heads_and_errors_follow_the_classification():
+    one = {context: pd.Series(1 / len(labels), index=list(labels)) for context, labels in CHANNELS.items()}
+    assert plot_spectrum(one["CN48"]).get_ylabel() == "Fraction of segments"
+    assert plot_spectrum(one["SV32"] * 100).get_ylabel() == "Rearrangements"
+    assert plot_spectrum(one["ID83"]).get_ylabel() == "Fraction of mutations"
+    narrow = plot_spectrum(one["ID83"], plt.subplots(figsize=(3, 2))[1])
+    assert [text.get_text() for text in narrow.texts] == ["-1", "+1", "-2 or more", "+2 or more", "MH"]
+    assert len(narrow.get_xticks()) == 0
+    grid = plot_signatures(one["ID83"].to_frame("a").T.loc[["a", "a"]].set_axis(["a", "b"]), columns=1)
+    feet = [{text.get_text() for text in ax.texts} >= {"Homopolymer length"} for ax in grid.axes]
+    assert feet == [False, True]  # names below the lowest panel only
+    with pytest.raises(ValueError, match=r"must hold the 83 ID83 channels once each, but it has 82 labels"):
+        plot_spectrum(one["ID83"].iloc[:-1])
+    with pytest.raises(ValueError, match=r"reference 'R' must hold the 83 ID83 channels"):
+        plot_signatures(
+            one["ID83"].to_frame("a").T,
+            reference=one["SV32"].to_frame("R").T,
+            matches=pd.DataFrame({"signature": ["a"], "reference": ["R"], "cosine": [1.0]}),
+        )
 
 
 def test_six_colours_are_those_of_the_field():

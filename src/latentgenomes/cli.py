@@ -11,6 +11,7 @@ import typer
 
 from latentgenomes import notebooks
 from latentgenomes.data import registry
+from latentgenomes.data.catalogs import read_catalog
 from latentgenomes.parameters import Parameter, ParameterError
 
 app = typer.Typer(
@@ -111,6 +112,55 @@ def run(
         given = _assignments(parameter or [])
         finished = notebooks.run_notebook(name, given=given, params_file=params_file, out=out)
         typer.echo(f"{finished}\n{finished.with_suffix('.html')}")
+
+
+@app.command("extract")
+def extract(
+    catalog: Annotated[Path, typer.Argument(help="Your matrix of mutation counts.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model; resumes there.")],
+    method: Annotated[
+        str, typer.Option(help="gamma_poisson, klnmf, vaems, muse_xae or signer.")
+    ] = "gamma_poisson",
+    n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
+    context: Annotated[str, typer.Option(help="SBS96, ID83, DBS78, CN48 or SV32.")] = "SBS96",
+    cosmic: Annotated[str, typer.Option(help="Version of COSMIC to name signatures by.")] = "3.4",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Extract signatures from your matrix: signatures, exposures, why this many, matches to COSMIC."""
+    from latentgenomes.workflows import (
+        extract_signatures,
+    )  # slow: brings torch
+
+    with _one_line_errors():
+        try:
+            counts = read_catalog(catalog, context=context)
+            found = extract_signatures(
+                counts,
+                method=method,
+                n_signatures=_numbers(n_signatures),
+                random_state=seed,
+                folder=out / "fits",
+            )
+            matches = found.matches(version=cosmic)
+        except ValueError as error:
+            raise ParameterError(str(error)) from error
+        found.save(out)
+        notebooks.Outputs(out).table(matches, "matches")
+        typer.echo(found.reason)
+        typer.echo(matches.round(3).to_string(index=False))
+        typer.echo(str(out))
+
+
+def _numbers(text: str) -> str | list[int]:
+    """Numbers of signatures from "auto", "7" or "2-12"."""
+    if text == "auto":
+        return text
+    first, dash, last = text.partition("-")
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise ParameterError(
+            f"--n-signatures takes auto, a number, or a range such as 2-12, but got {text!r}."
+        )
+    return list(range(int(first), int(last or first) + 1))
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ label.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from latentgenomes.extras import package_folder
 from latentgenomes.labels import channels_of, normalize_label
 
 __all__ = [
+    "PublishedFit",
     "SignatureData",
     "SimulatedCatalogs",
     "cosmic_signatures",
+    "load_breast21",
+    "load_breast192",
     "load_islam",
     "load_pcawg",
+    "load_pcawg_sigprofiler",
     "load_synsig",
     "read_catalog",
 ]
@@ -31,6 +36,14 @@ PCAWG_FILES = {
     "ID83": "signatures/real_pcawg7/WGS_PCAWG.indels.csv",
     "DBS78": "signatures/real_pcawg7/WGS_PCAWG.dinucs.csv",
 }
+BREAST192_FILES = {
+    "SBS96": "signatures/real_small/salamander_pcawg_breast_sbs.csv",
+    "ID83": "signatures/real_small/salamander_pcawg_breast_indel.csv",
+    "SV32": "signatures/real_small/salamander_pcawg_breast_sv.csv",
+}
+BREAST21_FILE = "signatures/real_small/SPE_Samples_SBS.txt"
+SIGPROFILER_SIGNATURES = "signatures/real_pcawg7/sigProfiler_SBS_signatures_2019_05_22.csv"
+SIGPROFILER_EXPOSURES = "signatures/real_pcawg7/PCAWG_sigProfiler_SBS_signatures_in_samples.csv"
 SAMPLE_SHEET = "multimodal/pcawg_sample_sheet.v1.4.2016-09-14.tsv"
 ISLAM_SCENARIOS = (1, 2, 3, 4, 5)
 SYNSIG_NAMES = ("syn.30.random.sigs", "syn.2.7a.7b.abst")
@@ -73,6 +86,25 @@ class SimulatedCatalogs:
     """
 
     counts: pd.DataFrame
+    signatures: pd.DataFrame
+    exposures: pd.DataFrame
+    metadata: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class PublishedFit:
+    """Signatures and exposures as somebody else published them.
+
+    Attributes
+    ----------
+    signatures : pandas.DataFrame of shape (n_signatures, n_channels)
+        Rows sum to 1, channels in catalogue order.
+    exposures : pandas.DataFrame of shape (n_samples, n_signatures)
+        Mutations of every signature, int64.
+    metadata : pandas.DataFrame of shape (n_samples, n_columns)
+        What is known of every sample, indexed like `exposures`.
+    """
+
     signatures: pd.DataFrame
     exposures: pd.DataFrame
     metadata: pd.DataFrame
@@ -145,6 +177,24 @@ def _sample_sheet() -> pd.DataFrame:
     return sheet[["icgc_donor_id", "donor_wgs_exclusion_white_gray"]]
 
 
+def _refuse_unknown(context: str, files: Mapping[str, str]) -> None:
+    if context not in files:
+        raise ValueError(
+            f"context must be one of {', '.join(files)}, but it is {context!r}. Name one of these."
+        )
+
+
+def _pcawg_metadata(samples: pd.Index) -> pd.DataFrame:
+    """What is known of samples named ``histology::specimen``."""
+    histology, specimen = zip(*(name.split("::") for name in samples), strict=True)
+    metadata = pd.DataFrame({"histology": histology, "specimen": specimen}, index=samples)
+    metadata.insert(1, "organ", metadata["histology"].str.split("-").str[0])
+    known = _sample_sheet().reindex(metadata["specimen"]).set_axis(metadata.index)
+    metadata["donor"] = known["icgc_donor_id"].fillna("unknown:" + metadata["specimen"])
+    metadata["quality"] = known["donor_wgs_exclusion_white_gray"].fillna("unknown")
+    return metadata
+
+
 def load_pcawg(context: str = "SBS96") -> SignatureData:
     """Mutation counts of the 2780 tumour genomes of PCAWG.
 
@@ -173,28 +223,106 @@ def load_pcawg(context: str = "SBS96") -> SignatureData:
     ----------
     Alexandrov et al. 2020, Nature 578:94-101.
     """
-    if context not in PCAWG_FILES:
-        raise ValueError(
-            f"context must be one of {', '.join(PCAWG_FILES)}, but it is {context!r}. Name one of these."
-        )
+    _refuse_unknown(context, PCAWG_FILES)
     counts = read_catalog(fetch(PCAWG_FILES[context]), context=context, on_empty="keep")
-    histology, specimen = zip(*(name.split("::") for name in counts.index), strict=True)
-    metadata = pd.DataFrame({"histology": histology, "specimen": specimen}, index=counts.index)
-    metadata.insert(1, "organ", metadata["histology"].str.split("-").str[0])
-    known = _sample_sheet().reindex(metadata["specimen"]).set_axis(metadata.index)
-    metadata["donor"] = known["icgc_donor_id"].fillna("unknown:" + metadata["specimen"])
-    metadata["quality"] = known["donor_wgs_exclusion_white_gray"].fillna("unknown")
-    return SignatureData(counts, metadata)
+    return SignatureData(counts, _pcawg_metadata(counts.index))
+
+
+def load_breast192(context: str = "SBS96") -> SignatureData:
+    """Mutation counts of 192 breast cancer genomes of PCAWG, the only ones here with SV32.
+
+    Parameters
+    ----------
+    context : str
+        SBS96, ID83 or SV32. The samples are the same for all three, in the same order.
+
+    Returns
+    -------
+    SignatureData
+        Samples and metadata are named as in `load_pcawg`, so that they can be joined. The counts of SBS96
+        and ID83 are the same there. Two samples have no structural variant; they are kept.
+
+    Raises
+    ------
+    ValueError
+        If the context is none of the three.
+    DataError
+        If a file cannot be had; see `latentgenomes.data.registry.fetch`.
+
+    References
+    ----------
+    ICGC/TCGA Pan-Cancer Analysis of Whole Genomes Consortium 2020, Nature 578:82-93.
+    """
+    _refuse_unknown(context, BREAST192_FILES)
+    counts = read_catalog(fetch(BREAST192_FILES[context]), context=context, on_empty="keep")
+    names = pd.read_csv(fetch(PCAWG_FILES["SBS96"]), nrows=0).columns[2:]
+    full = dict(zip(names.str.split("::").str[1], names, strict=True))
+    counts.index = pd.Index([full[specimen] for specimen in counts.index])
+    return SignatureData(counts, _pcawg_metadata(counts.index))
+
+
+def load_breast21() -> SignatureData:
+    """SBS96 counts of 21 breast cancer genomes, the first on which signatures were extracted.
+
+    Returns
+    -------
+    SignatureData
+        Samples are named PD..., as published; the metadata have one column, ``donor``, a sample each.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be had; see `latentgenomes.data.registry.fetch`.
+
+    References
+    ----------
+    Nik-Zainal et al. 2012, Cell 149:979-993.
+    """
+    counts = read_catalog(fetch(BREAST21_FILE))
+    return SignatureData(counts, pd.DataFrame({"donor": counts.index}, index=counts.index))
+
+
+def load_pcawg_sigprofiler() -> PublishedFit:
+    """SigProfiler's published SBS signatures, and their exposures in the samples of `load_pcawg`.
+
+    Returns
+    -------
+    PublishedFit
+        The 65 signatures that have exposures; SBS84 and SBS85 were not assigned. Exposures are named and
+        ordered as in `load_pcawg`. The metadata are its columns and ``accuracy``, the cosine of the sample
+        and its reconstruction.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be had; see `latentgenomes.data.registry.fetch`.
+
+    References
+    ----------
+    Alexandrov et al. 2020, Nature 578:94-101.
+    """
+    profiles = _read_profiles(fetch(SIGPROFILER_SIGNATURES))
+    table = pd.read_csv(fetch(SIGPROFILER_EXPOSURES))
+    table.index = pd.Index(table["Cancer Types"] + "::" + table["Sample Names"])
+    exposures = table.drop(columns=["Cancer Types", "Sample Names", "Accuracy"])
+    metadata = _pcawg_metadata(table.index).assign(accuracy=table["Accuracy"])
+    profiles = profiles.loc[list(exposures.columns)]
+    return PublishedFit(profiles.div(profiles.sum(axis=1), axis=0), exposures.astype("int64"), metadata)
+
+
+def _read_profiles(path: Path) -> pd.DataFrame:
+    """SBS96 signatures whose channels are spread over two columns, as rows in catalogue order."""
+    table = pd.read_csv(path)
+    labels = (table.iloc[:, 0] + "," + table.iloc[:, 1]).map(lambda label: normalize_label(label, "SBS96"))
+    return table.iloc[:, 2:].set_axis(labels).T[list(channels_of("SBS96"))].astype("float64")
 
 
 def _load_truth(catalog: Path, signatures: Path, exposures: Path) -> SimulatedCatalogs:
     counts = read_catalog(catalog, on_empty="keep")
-    labelled = pd.read_csv(signatures)
-    joined = labelled.iloc[:, 0] + "," + labelled.iloc[:, 1]
-    profiles = labelled.iloc[:, 2:].set_axis(joined.map(lambda label: normalize_label(label, "SBS96"))).T
+    profiles = _read_profiles(signatures)
     activities = pd.read_csv(exposures, index_col=0).T
     # By label: each file has its own order of samples, signatures and channels.
-    profiles = profiles.loc[list(activities.columns), list(counts.columns)].astype("float64")
+    profiles = profiles.loc[list(activities.columns)]
     activities = check_counts(activities.loc[counts.index], name=exposures.name, allow_fractional=True)
     metadata = pd.DataFrame(index=counts.index)
     simulated = counts.index.str.extract(r"^SP\.Syn\.(.+?)(?:::|\.\d)", expand=False)

@@ -1,6 +1,8 @@
-"""Figures: a frame and axes in, axes out. The only home of matplotlib."""
+"""Figures: a frame and axes in, axes out; one is HTML text. The only home of matplotlib."""
 
 from latentgenomes.figures.compare import plot_history, plot_paired
+from latentgenomes.figures.mixing import mixing_figure
+from latentgenomes.figures.selection import plot_selection
 from latentgenomes.figures.signatures import plot_exposures, plot_matches, plot_recovery
 from latentgenomes.figures.spectra import plot_residuals, plot_signatures, plot_spectrum
 from latentgenomes.figures.style import PALETTE, SUBSTITUTION_COLOURS, colours, style
@@ -9,12 +11,14 @@ __all__ = [
     "PALETTE",
     "SUBSTITUTION_COLOURS",
     "colours",
+    "mixing_figure",
     "plot_exposures",
     "plot_history",
     "plot_matches",
     "plot_paired",
     "plot_recovery",
     "plot_residuals",
+    "plot_selection",
     "plot_signatures",
     "plot_spectrum",
     "style",

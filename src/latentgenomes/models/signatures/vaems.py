@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from latentgenomes.ensemble import bootstrap_counts, fit_ensemble, seeded
+from latentgenomes.models.signatures.consensus import cluster_signatures
 from latentgenomes.models.signatures.extractor import SignatureExtractor
 from latentgenomes.models.signatures.klnmf import factorize, refit_exposures
 from latentgenomes.nn import poisson
@@ -138,7 +139,7 @@ class VAEMS(SignatureExtractor):
         Number of signatures.
     n_restarts : int
         Restarts, each from its own NMF and its own initial encoder; the one with the lowest
-        validation bound is kept.
+        validation bound is kept, unless `consensus` is set.
     hidden : sequence of int
         Widths of the encoder's hidden layers.
     encoding : {"log", "raw"}
@@ -158,6 +159,9 @@ class VAEMS(SignatureExtractor):
         exposures are scaled back.
     resample : {None, "bootstrap"}
         Whether each restart trains on its own multinomial bootstrap of the training samples.
+    consensus : bool
+        True keeps the restart whose signatures are most central among those of all restarts, not
+        the one with the lowest bound. A rule of this package: the paper has none.
     device : str
         "auto" takes the GPU where there is one.
     random_state : int, RandomState or None
@@ -177,6 +181,8 @@ class VAEMS(SignatureExtractor):
         Seed, best validation sum (nats per sample) and epochs of every restart.
     restart_signatures_ : ndarray of shape (n_restarts, n_signatures, n_channels)
         Signatures of every restart, in the order of `restarts_`.
+    stability_ : ndarray of shape (n_signatures,)
+        Mean silhouette of every signature's cluster over the restarts, in [-1, 1].
 
     Notes
     -----
@@ -209,6 +215,7 @@ class VAEMS(SignatureExtractor):
         validation_fraction: float = 0.2,
         max_mutations: float | None = 9600.0,
         resample: str | None = None,
+        consensus: bool = False,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -226,6 +233,7 @@ class VAEMS(SignatureExtractor):
         self.validation_fraction = validation_fraction
         self.max_mutations = max_mutations
         self.resample = resample
+        self.consensus = consensus
         self.device = device
         self.random_state = random_state
 
@@ -284,21 +292,23 @@ class VAEMS(SignatureExtractor):
         return self._tensor(np.stack([self._cap(bootstrap_counts(counts, seed))[0] for seed in seeds]))
 
     def _choose(self, modules: Sequence[VAEMSNet], seeds: Sequence[int], counts: np.ndarray) -> None:
-        """Keep the restart with the lowest sum of terms at its best epoch."""
+        """Keep the restart with the lowest sum of terms at its best epoch, or the most central one."""
         judged = self.history_[self.history_["set"] == self.history_["set"].iloc[-1]]
         sums = judged.groupby(["member", "epoch"])["value"].sum().groupby("member")
         # Without held-out samples the last weights were kept, not the best.
         bound = sums.min() if judged["set"].iloc[0] == "validation" else sums.last()
         self.restarts_ = pd.DataFrame({"seed": seeds, "bound": bound, "n_epochs": sums.size()})
-        best = int(bound.argmin())
         with torch.no_grad():
             signatures = [m.signatures().cpu().numpy() for m in modules]
         self.restart_signatures_ = np.stack(signatures).astype(np.float64)
+        clusters = cluster_signatures(self.restart_signatures_)
+        best = clusters.medoid if self.consensus else int(bound.argmin())
         # Trained in single, used in double precision: a sample's exposures must not depend on the
         # samples beside it.
         self.module_ = modules[best].double()
         order = np.argsort(-self._encode(counts).sum(0), kind="stable")
         self._permute(order)
+        self.stability_ = clusters.stability[np.argsort(clusters.members[best])[order]]
         components = self.restart_signatures_[best][order]
         self.components_ = components / components.sum(1, keepdims=True)
         self.training_exposures_ = self._encode(counts)
