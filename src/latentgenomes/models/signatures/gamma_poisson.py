@@ -147,11 +147,11 @@ class GammaPoissonNMF(SignatureExtractor):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_signatures_, n_channels)
+    components_ : ndarray of shape (n_signatures, n_channels)
         Signatures; rows sum to 1. `signatures_` is the same as a labelled frame.
     n_signatures_ : int
         Number of signatures found.
-    training_exposures_ : ndarray of shape (n_samples, n_signatures_)
+    training_exposures_ : ndarray of shape (n_samples, n_signatures)
         Exposures of the training samples, in mutations.
     evidence_ : float
         Penalised evidence of what was found, in nats.
@@ -162,7 +162,7 @@ class GammaPoissonNMF(SignatureExtractor):
         Seed, number of signatures and penalised evidence (nats) of every restart.
     n_iter_ : int
         Cycles of the longest restart.
-    prior_shape_, prior_rate_, prevalence_ : ndarray of shape (n_signatures_,)
+    prior_shape_, prior_rate_, prevalence_ : ndarray of shape (n_signatures,)
         Learnt prior: shape a and rate b of the gamma distribution of an exposure over the sample's
         total, and the share of the samples that carry the signature.
 
@@ -261,7 +261,7 @@ class GammaPoissonNMF(SignatureExtractor):
 
         Returns
         -------
-        lower, upper : ndarray of shape (n_samples, n_signatures_)
+        lower, upper : ndarray of shape (n_samples, n_signatures)
 
         Raises
         ------
