@@ -168,7 +168,7 @@ def test_extract_writes_everything_and_explains_the_choice(call, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--n-signatures", "many"], "takes auto, a number or a range"),
+        (["--n-signatures", "many"], "takes auto, a number"),
         (["--method", "pca"], "method must be one of gamma_poisson"),
     ],
 )
