@@ -30,6 +30,11 @@ HOMES = {
     "mudata": {"data"},
     "rdata": {"data"},
     "constriction": {"codec"},
+    "cyvcf2": {"data"},
+    "bed_reader": {"data"},
+    "msprime": {"data"},
+    "stdpopsim": {"data"},
+    "numba": {"models"},
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 MAX_LINES = 400
