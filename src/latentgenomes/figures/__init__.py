@@ -1,7 +1,9 @@
 """Figures: a frame and axes in, axes out; one is HTML text. The only home of matplotlib."""
 
 from latentgenomes.figures.compare import plot_history, plot_paired
+from latentgenomes.figures.embedding_map import embedding_map
 from latentgenomes.figures.mixing import mixing_figure
+from latentgenomes.figures.multimodal import plot_attention, plot_embedding, plot_f1, plot_separation
 from latentgenomes.figures.selection import plot_selection
 from latentgenomes.figures.signatures import plot_exposures, plot_matches, plot_recovery
 from latentgenomes.figures.spectra import plot_residuals, plot_signatures, plot_spectrum
@@ -11,14 +13,19 @@ __all__ = [
     "PALETTE",
     "SUBSTITUTION_COLOURS",
     "colours",
+    "embedding_map",
     "mixing_figure",
+    "plot_attention",
+    "plot_embedding",
     "plot_exposures",
+    "plot_f1",
     "plot_history",
     "plot_matches",
     "plot_paired",
     "plot_recovery",
     "plot_residuals",
     "plot_selection",
+    "plot_separation",
     "plot_signatures",
     "plot_spectrum",
     "style",
