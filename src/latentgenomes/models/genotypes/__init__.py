@@ -2,5 +2,6 @@
 
 from latentgenomes.models.genotypes.copying import CopyingMixture
 from latentgenomes.models.genotypes.haplotype_codec import HaplotypeCodec
+from latentgenomes.models.genotypes.haplotype_vae import HaplotypeVAE
 
-__all__ = ["CopyingMixture", "HaplotypeCodec"]
+__all__ = ["CopyingMixture", "HaplotypeCodec", "HaplotypeVAE"]

@@ -1,0 +1,112 @@
+r"""What the latent variables of a panel look like: Gaussian mixtures, one for each population.
+
+A decoder was trained on draws of q(z | x), and these do not fill the prior N(0, I) evenly. Haplotypes drawn
+from the prior are therefore too few of some kinds. The aggregate posterior, the mean of q(z | x) over the
+panel, is where the decoder was trained; here it is replaced by a mixture, so that new z can be drawn:
+
+.. math:: \frac{1}{n} \sum_i q(z \mid x_i) \approx \sum_m \pi_m N(z; \nu_m, \Sigma_m).
+
+It is fitted to draws of q, one for each haplotype. Where populations are known each has a mixture, and its
+share of the panel is its weight.
+
+| symbol | name in code | shape |
+|---|---|---|
+| $z$ | `latent` | (n, k) |
+| $\pi$ | `weights` | (n_components,) |
+| $\nu$ | `means` | (n_components, k) |
+| $\Sigma$ | `cholesky` | (n_components, k, k), its Cholesky factor |
+
+References
+----------
+Tomczak & Welling 2018, VAE with a VampPrior, AISTATS (the aggregate posterior as prior); Ghosh et al. 2020,
+From variational to deterministic autoencoders, ICLR (a mixture fitted afterwards).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.mixture import GaussianMixture
+
+Array = npt.NDArray[np.float64]
+_LEAST_SHARE = 4  # draws for each latent variable that a component needs
+
+
+@dataclass(frozen=True)
+class LatentMixture:
+    """Gaussian mixture of the latent variables.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+        Sum to 1.
+    means : ndarray of shape (n_components, n_latent)
+    cholesky : ndarray of shape (n_components, n_latent, n_latent)
+        Lower triangular; covariance = L L'.
+    population : ndarray of int64, shape (n_components,)
+        To which population a component belongs.
+    """
+
+    weights: Array
+    means: Array
+    cholesky: Array
+    population: npt.NDArray[np.int64]
+
+    def draw(self, n_samples: int, rng: np.random.Generator, *, population: int | None = None) -> Array:
+        """Draw latent variables.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+        rng : numpy.random.Generator
+            Where from.
+        population : int, optional
+            Only components of this population.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_latent)
+        """
+        shares = self.weights if population is None else self.weights * (self.population == population)
+        drawn = rng.choice(len(shares), size=n_samples, p=shares / shares.sum())
+        noise = rng.standard_normal((n_samples, self.means.shape[1]))
+        return self.means[drawn] + np.einsum("nij,nj->ni", self.cholesky[drawn], noise)
+
+
+def fit_latent_mixture(
+    latent: Array, population: npt.NDArray[np.int64], n_components: int, *, seed: int
+) -> LatentMixture:
+    """Fit a mixture to the latent variables of each population.
+
+    Parameters
+    ----------
+    latent : ndarray of shape (n_draws, n_latent)
+        Draws of q(z | x).
+    population : ndarray of int64, shape (n_draws,)
+        Number of the population of every draw; all 0 without populations.
+    n_components : int
+        Gaussians of each population, at most: a component has at least four draws for each latent variable.
+    seed : int
+        Of the fit.
+
+    Returns
+    -------
+    LatentMixture
+    """
+    parts = []
+    for number in np.unique(population):
+        own = latent[population == number]
+        n_own = max(1, min(n_components, len(own) // (_LEAST_SHARE * latent.shape[1])))
+        if len(own) < 2:  # nothing to estimate a spread from
+            parts.append((np.ones(1), own, np.eye(latent.shape[1])[None], number, len(own)))
+            continue
+        fitted = GaussianMixture(n_own, reg_covar=1e-3, random_state=seed, max_iter=200, tol=1e-2).fit(own)
+        root = np.linalg.cholesky(fitted.covariances_)
+        parts.append((fitted.weights_, fitted.means_, root, number, len(own)))
+    return LatentMixture(
+        np.concatenate([weights * n / len(latent) for weights, _, _, _, n in parts]),
+        np.concatenate([means for _, means, _, _, _ in parts]),
+        np.concatenate([root for _, _, root, _, _ in parts]),
+        np.concatenate([np.full(len(weights), number) for weights, _, _, number, _ in parts]),
+    )
