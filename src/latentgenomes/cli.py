@@ -151,6 +151,50 @@ def extract(
         typer.echo(str(out))
 
 
+Panel = Annotated[
+    Path, typer.Option("-p", "--panel", help="Panel that both sides hold: .vcf, .vcf.gz, .bcf or .bed.")
+]
+
+
+@app.command("compress")
+def compress(
+    file: Annotated[Path, typer.Argument(help="Phased .vcf, .vcf.gz or .bcf, or the .bed of a PLINK 1 set.")],
+    panel: Panel,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The archive, a new file.")],
+) -> None:
+    """Write a genotype file as a small archive that decodes to the same genotypes."""
+    from latentgenomes.workflows.archives import compress_file  # slow: brings torch
+
+    with _one_line_errors():
+        try:
+            done = compress_file(file, panel, out)
+        except ValueError as error:
+            raise ParameterError(str(error)) from error
+        raw = done["haplotypes"] * done["snps"] / 8
+        typer.echo(
+            f"{out}: {done['haplotypes']} haplotypes of {done['snps']} SNPs in {done['bytes']} bytes, "
+            f"{done['call_bytes']} of them for calls: {raw / done['call_bytes']:.1f} times less than one "
+            "bit each"
+        )
+
+
+@app.command("decompress")
+def decompress(
+    file: Annotated[Path, typer.Argument(help="Archive that `compress` wrote.")],
+    panel: Panel,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new .vcf, or the .bed of a new PLINK 1 set.")],
+) -> None:
+    """Write the genotype file that an archive holds; the panel must be the one that compressed it."""
+    from latentgenomes.workflows.archives import decompress_file  # slow: brings torch
+
+    with _one_line_errors():
+        try:
+            done = decompress_file(file, panel, out)
+        except ValueError as error:
+            raise ParameterError(str(error)) from error
+        typer.echo(f"{out}: {done['haplotypes']} haplotypes of {done['snps']} SNPs")
+
+
 def _numbers(text: str) -> str | list[int]:
     """Numbers of signatures from "auto", "7" or "2-12"."""
     if text == "auto":
