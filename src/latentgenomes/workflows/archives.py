@@ -95,7 +95,7 @@ def _panel(path: Path, kind: str) -> _Table:
 
 
 def _shared_sites(table: _Table, panel: _Table) -> npt.NDArray[np.bool_]:
-    """Which sites of the panel the file has; refused unless they are all of the file's, in the panel's order."""
+    """Which sites of the panel the file has; refused unless these are all, in the panel's order."""
     places = panel.sites.get_indexer(table.sites)
     if (places < 0).any():
         unknown = table.sites[places < 0].tolist()
