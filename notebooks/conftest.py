@@ -12,8 +12,8 @@ Strict mode, with these rules:
   by three or by `rtol`, and names of signatures may change places. Training amplifies the last bit of a sum, and
   processors differ in it. For the same reason the kernels use one thread and one set of instructions (`ARITHMETIC`), as
   the runs did whose outputs are stored;
-* an analysis or comparison notebook is skipped when its data, listed in the notebook's metadata `{"latentgenomes": {"data": [...]}}`,
-  are not at hand.
+* a notebook is skipped when its data, listed in the notebook's metadata `{"latentgenomes": {"data": [...]}}`,
+  are not at hand; an analysis or comparison must list them.
 """
 
 import json
@@ -151,9 +151,9 @@ class TolerantNotebook(IPyNbFile):
             )
 
     def skip_without_data(self):
-        if not self.path.stem.endswith(("_analysis", "_comparison")):
-            return
         names = self.nb.metadata.get("latentgenomes", {}).get("data")
+        if names is None and not self.path.stem.endswith(("_analysis", "_comparison")):
+            return
         if names is None:
             raise self.CollectError(
                 f"{self.path.name} must list its data files in the notebook's metadata as "

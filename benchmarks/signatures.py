@@ -1,0 +1,259 @@
+"""Every yardstick of the signature study from the stored tables, and the runs behind some of them.
+
+Run: python benchmarks/signatures.py                       print what was measured against what was wanted
+     python benchmarks/signatures.py refits timing ...     run these parts again, into data/results/signatures
+
+burden    default system and NMF over burden, number of samples and number of signatures
+refits    sparse refits beside SigProfilerAssignment
+peers     NMF in SigProfilerExtractor's procedure on the catalogues that the original was run on (make peers)
+timing    CPU seconds for 2 to 25 signatures on 1000 x 96
+memory    peak memory on 20,000 x 96, in a process of its own
+chain     signeR's posterior from the default chains against a long reference chain
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from latentgenomes.data.registry import load_registry
+from latentgenomes.data.signatures import load_islam, load_pcawg
+from latentgenomes.data.simulate.signatures import simulate_signature_catalogs
+from latentgenomes.evaluate.signatures import match_signatures
+from latentgenomes.models.signatures import SignerNMF
+from latentgenomes.provenance import write_results
+from latentgenomes.workflows.comparison import compare_systems, load_truth
+from latentgenomes.workflows.refits import compare_refits
+from latentgenomes.workflows.signatures import extract_signatures
+
+RESULTS = Path(__file__).parents[1] / "data" / "results" / "signatures"
+PUBLISHED = Path(__file__).parents[1] / "data" / "published"
+PCAWG = "signatures/real_pcawg7/WGS_PCAWG.96.csv"
+SIMULATED = ("simulated:100:1000", "simulated:100:5000", "simulated:500:500", "simulated:500:5000")
+PEERS = {"breast": (2, 10), "islam_4": (2, 5), "islam_1": (10, 12), "islam_2": (10, 12), "islam_3": (10, 12)}
+
+Part = Callable[[], tuple[pd.DataFrame, dict[str, object], list[str]]]
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process so far."""
+    return time.process_time()
+
+
+def burden() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """F1 and number of signatures over burden, number of samples and number of signatures; Poisson noise."""
+    tables = []
+    for dataset in (*SIMULATED, "synsig_30"):
+        seeds = [0, 1, 2] if dataset in SIMULATED else [0]
+        k = len(load_truth(dataset, "poisson", 0).signatures)
+        near = {"klnmf": {"n_signatures": list(range(k - 2, k + 3)), "n_restarts": 10}}
+        methods = ["gamma_poisson", "klnmf"]
+        tables.append(compare_systems([dataset], methods, noises=["poisson"], seeds=seeds, settings=near))
+    return pd.concat(tables, ignore_index=True), {"klnmf": "true number +- 2, 10 restarts"}, []
+
+
+def refits() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """Presence calls and errors of exposures beside SigProfilerAssignment."""
+    return compare_refits(n_samples=100, seeds=(0, 1)), {"n_samples": 100}, []
+
+
+def peers() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """Number, signatures and CPU seconds beside SigProfilerExtractor's on the same catalogues."""
+    runs = pd.read_csv(RESULTS / "peers" / "runs.csv").set_index("run")
+    rows, used = [], []
+    for name, (least, most) in PEERS.items():
+        if name not in runs.index:
+            continue
+        run = runs.loc[name]
+        counts = _peer_counts(name)
+        start = cpu_seconds()
+        found = extract_signatures(
+            counts, method="klnmf", n_signatures=range(least, most + 1), n_restarts=int(run["replicates"])
+        )
+        seconds = cpu_seconds() - start
+        theirs = pd.read_csv(RESULTS / "peers" / f"{name}_signatures.csv").set_index("n_signatures")
+        chosen = int(run["chosen"]) if pd.notna(run["chosen"]) else found.n_signatures
+        same = theirs.loc[chosen].set_index("signature")[counts.columns]
+        ours = extract_signatures(
+            counts, method="klnmf", n_signatures=chosen, n_restarts=int(run["replicates"])
+        )
+        cosines = match_signatures(ours.signatures, same)["cosine"]
+        rows.append(
+            {
+                "catalogue": name,
+                "n_theirs": chosen,
+                "n_ours": found.n_signatures,
+                "mean_cosine": cosines.mean(),
+                "least_cosine": cosines.min(),
+                "replicates": int(run["replicates"]),
+                "their_cpu_seconds": run["cpu_seconds"],
+                "our_cpu_seconds": seconds,
+                "ratio": run["cpu_seconds"] / seconds,
+            }
+        )
+        used.append(
+            PCAWG if name == "breast" else f"signatures/synthetic_islam2022/Scenario_{name[-1]}.catalog.csv"
+        )
+    return pd.DataFrame(rows), {"replicates": "as theirs"}, used
+
+
+def _peer_counts(name: str) -> pd.DataFrame:
+    """Counts of a catalogue of `make peers`."""
+    if name != "breast":
+        return load_islam(int(name[-1])).counts
+    pcawg = load_pcawg()
+    return pcawg.counts[pcawg.metadata["histology"] == "Breast-AdenoCA"]
+
+
+def timing() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """CPU seconds of a full extraction on 1000 x 96; VAE-MS at three numbers of signatures."""
+    counts = load_truth("islam_1", "poisson", 0).counts
+    start = cpu_seconds()
+    extract_signatures(counts)
+    rows = [{"system": "gamma_poisson", "n_signatures": "2-25", "cpu_seconds": cpu_seconds() - start}]
+    measured = {}
+    for k in (2, 11, 25):
+        start = cpu_seconds()
+        extract_signatures(counts, method="vaems", n_signatures=k, n_restarts=20)
+        measured[k] = cpu_seconds() - start
+        rows.append({"system": "vaems, 20 restarts", "n_signatures": str(k), "cpu_seconds": measured[k]})
+    numbers = np.arange(2, 26)
+    total = float(np.interp(numbers, list(measured), list(measured.values())).sum())
+    rows.append({"system": "vaems, 20 restarts", "n_signatures": "2-25, interpolated", "cpu_seconds": total})
+    return pd.DataFrame(rows), {"dataset": "islam_1, Poisson noise"}, []
+
+
+def memory() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """Peak memory and CPU seconds of the default system on 20,000 x 96; run this part alone."""
+    counts = simulate_signature_catalogs(20_000, random_state=0).counts
+    start = cpu_seconds()
+    found = extract_signatures(counts)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # KiB -> GiB
+    row = {
+        "system": "gamma_poisson",
+        "n_samples": len(counts),
+        "n_found": found.n_signatures,
+        "peak_gib": peak,
+        "cpu_seconds": cpu_seconds() - start,
+    }
+    return pd.DataFrame([row]), {"dataset": "simulated"}, []
+
+
+def chain() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """Posterior mean of the default chains against a long chain from another seed."""
+    rows = []
+    for name, counts, k in (
+        ("simulated, 150 samples", simulate_signature_catalogs(150, signatures=4, random_state=0).counts, 4),
+        ("islam_4, Poisson noise", load_truth("islam_4", "poisson", 0).counts, 3),
+    ):
+        short = SignerNMF(k, random_state=0).fit(counts)
+        long = SignerNMF(k, n_restarts=1, n_burn_in=4000, n_samples=4000, random_state=1).fit(counts)
+        row = {"catalogue": name, "n_signatures": k}
+        row["least_cosine"] = match_signatures(short.signatures_, long.signatures_)["cosine"].min()
+        rows.append(row | {f"r_hat_{column}": short.r_hat_[column].max() for column in short.r_hat_})
+    settings: dict[str, object] = {"short": "default", "reference": "1 chain, 4000 + 4000 sweeps"}
+    return pd.DataFrame(rows), settings, []
+
+
+PARTS: dict[str, Part] = {
+    "burden": burden,
+    "refits": refits,
+    "peers": peers,
+    "timing": timing,
+    "memory": memory,
+    "chain": chain,
+}
+
+
+def store(name: str) -> None:
+    """Run one part and store its table."""
+    start = time.perf_counter()
+    table, parameters, files = PARTS[name]()
+    hashes = load_registry().set_index("name")["sha256"]
+    path = RESULTS / f"{'beside_sigprofiler' if name == 'peers' else name}.csv"
+    write_results(
+        table.round(4),
+        path,
+        parameters=parameters,
+        data={file: hashes[file] for file in files},
+        seed=0,
+        seconds=time.perf_counter() - start,
+    )
+    print(table.round(3).to_string(index=False))
+
+
+def yardsticks() -> pd.DataFrame:
+    """One row per yardstick: what, yardstick, to reach, measured, reached."""
+    rows: list[tuple[str, str, str, str, bool]] = []
+    systems = pd.read_csv(RESULTS / "systems.csv")
+    published = pd.read_csv(PUBLISHED / "musexae_islam.csv")["f1_0.9"].mean()
+
+    def mean_f1(method: str, noise: str) -> tuple[float, int]:
+        part = systems[(systems["method"] == method) & (systems["noise"] == noise)]
+        by_data = part.groupby("dataset")["f1_0.9"].mean()
+        return float(by_data.mean()), len(by_data)
+
+    value, n = mean_f1("muse_xae", "none")
+    reached = n == 5 and abs(value - published) <= 0.05
+    what = "MuseXAE, F1 at .9, Islam 1-5, no noise, number not given"
+    rows.append((what, f"{published:.3f}", "within .05", f"{value:.3f} ({n} scenarios)", reached))
+    beside = pd.read_csv(RESULTS / "beside_sigprofiler.csv")
+    same = int((beside["n_ours"] == beside["n_theirs"]).sum())
+    cosine, ratio = beside["mean_cosine"].min(), beside["ratio"]
+    text = f"{same} of {len(beside)}, {cosine:.3f}, {ratio.min():.0f}-{ratio.max():.0f}"
+    reached = same == len(beside) and cosine >= 0.97 and ratio.min() >= 20
+    what = "KLNMF beside SigProfilerExtractor: same number, mean cosine, CPU ratio"
+    rows.append((what, "-", "all, >= .97, >= 20", text, bool(reached)))
+    for noise, floor in (("none", 0.95), ("poisson", 0.92)):
+        value, n = mean_f1("gamma_poisson", noise)
+        what = f"default system, F1 at .9, Islam 1-5, noise {noise}, number not given"
+        yard = f"{published:.3f}" if noise == "none" else "-"
+        rows.append((what, yard, f">= {floor}", f"{value:.3f} ({n} scenarios)", n == 5 and value >= floor))
+    for row in pd.read_csv(RESULTS / "chain.csv").itertuples():
+        what = f"SignerNMF against a long chain, {row.catalogue}: least cosine, largest R-hat"
+        good = row.least_cosine >= 0.99 and row.r_hat_largest_entry <= 1.05
+        text = f"{row.least_cosine:.3f}, {row.r_hat_largest_entry:.3f}"
+        rows.append((what, "-", ">= .99, <= 1.05", text, bool(good)))
+    timed = pd.read_csv(RESULTS / "timing.csv").set_index(["system", "n_signatures"])["cpu_seconds"]
+    for system, numbers, minutes in (
+        ("gamma_poisson", "2-25", 5),
+        ("vaems, 20 restarts", "2-25, interpolated", 30),
+    ):
+        used = timed[system, numbers] / 60
+        # Each number of signatures is a fit of its own, so two cores share the work of VAE-MS.
+        wall = used if system == "gamma_poisson" else used / 2
+        what = f"{system}, 2-25 signatures, 1000 x 96, minutes on two cores"
+        rows.append((what, "hours to days", f"< {minutes}", f"{wall:.1f} ({used:.1f} CPU)", wall < minutes))
+    used = pd.read_csv(RESULTS / "memory.csv").iloc[0]
+    rows.append(
+        (
+            "20,000 x 96, peak memory",
+            "-",
+            "< 4 GB",
+            f"{used['peak_gib']:.2f} GiB",
+            bool(used["peak_gib"] < 3.7),
+        )
+    )
+    return pd.DataFrame(rows, columns=["what", "yardstick", "to reach", "measured", "reached"])
+
+
+def main() -> None:
+    """Print the table, or run parts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help="parts to run again; none prints the table"
+    )
+    options = parser.parse_args()
+    for name in options.parts:
+        store(name)
+    if not options.parts:
+        with pd.option_context("display.width", 200, "display.max_colwidth", 90):
+            print(yardsticks().to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
