@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import same_color, to_hex
 
+from latentgenomes.data.multimodal import PROFILES
 from latentgenomes.evaluate.attention import mean_attention
 from latentgenomes.figures import (
     colours,
@@ -22,6 +23,7 @@ from latentgenomes.figures import (
     plot_attention,
     plot_embedding,
     plot_f1,
+    plot_profiles,
     plot_separation,
 )
 from latentgenomes.figures.multimodal import type_colours
@@ -153,6 +155,31 @@ def test_refused_embeddings(draw):
         draw(xy.set_axis(["T0", "T0", *xy.index[2:]]), about["type"])
     with pytest.raises(ValueError, match="come twice or have none"):
         draw(xy, about["type"].replace("type 01", None))
+
+
+# ---- profiles of one tumour ---------------------------------------------------------------------
+
+
+def test_profiles_are_drawn_one_below_the_other_and_an_absent_one_is_said():
+    generator = np.random.default_rng(3)
+    blocks = {name: generator.integers(1, 50, len(PROFILES[name])) for name in ("SBS96", "CN28", "SV32")}
+    row = pd.concat(
+        [
+            pd.Series(v, index=[f"{name}|{c}" for c in PROFILES[name]], dtype=float)
+            for name, v in blocks.items()
+        ]
+    )
+    row[row.index.str.startswith("SV32")] = np.nan
+    figure = plot_profiles(row, "a tumour")
+    first, second, third = figure.axes
+    for ax, name in ((first, "SBS96"), (second, "CN28")):
+        heights = [bar.get_height() for bar in ax.patches if bar.get_height() > 0]
+        assert sorted(heights)[-len(blocks[name]) :] == sorted(blocks[name])
+        assert ax.get_ylabel() == name
+    assert third.texts[0].get_text() == "SV32: never called"
+    assert figure._suptitle.get_text() == "a tumour"
+    with pytest.raises(ValueError, match=r"named such as SBS96\|A\[C>A\]A, but 1 of 153 names have no"):
+        plot_profiles(pd.concat([row.iloc[:152], pd.Series({"A[C>A]A": 1.0})]))
 
 
 # ---- F1 and separation --------------------------------------------------------------------------

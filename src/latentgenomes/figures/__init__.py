@@ -3,7 +3,13 @@
 from latentgenomes.figures.compare import plot_history, plot_paired
 from latentgenomes.figures.embedding_map import embedding_map
 from latentgenomes.figures.mixing import mixing_figure
-from latentgenomes.figures.multimodal import plot_attention, plot_embedding, plot_f1, plot_separation
+from latentgenomes.figures.multimodal import (
+    plot_attention,
+    plot_embedding,
+    plot_f1,
+    plot_profiles,
+    plot_separation,
+)
 from latentgenomes.figures.selection import plot_selection
 from latentgenomes.figures.signatures import plot_exposures, plot_matches, plot_recovery
 from latentgenomes.figures.spectra import plot_residuals, plot_signatures, plot_spectrum
@@ -22,6 +28,7 @@ __all__ = [
     "plot_history",
     "plot_matches",
     "plot_paired",
+    "plot_profiles",
     "plot_recovery",
     "plot_residuals",
     "plot_selection",

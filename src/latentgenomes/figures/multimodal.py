@@ -14,9 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.pyplot import subplots
 
 from latentgenomes.checks import list_names
+from latentgenomes.figures.layouts import LAYOUTS
+from latentgenomes.figures.spectra import plot_spectrum
 from latentgenomes.figures.style import FAINT, INK, PAGE_WIDTH, PALETTE, RGB, axes_or_new, colours, style
 
 _MACRO = "macro"
+_SEPARATOR = "|"  # in a wide table, between the profile and the channel
 _LARGE = 0.8  # Cohen's rule of thumb for a large effect, and the paper's mark
 _SHAPES = "os^"  # of the palette, its lighter and its darker turn: colour alone does not tell 24 types apart
 _COLUMNS = 4  # of the grid of attention matrices
@@ -89,6 +92,52 @@ def check_coordinates(coordinates: pd.DataFrame, labels: pd.Series) -> pd.Series
             "labels by sample."
         )
     return labels.loc[coordinates.index].astype(str)
+
+
+def plot_profiles(profiles: pd.Series, title: str = "") -> Figure:
+    """Draw all profiles of one tumour, one below the other.
+
+    Parameters
+    ----------
+    profiles : Series
+        One row of a wide table: counts under names such as ``SBS96|A[C>A]A``; NaN where a profile is absent.
+    title : str
+        Text above the figure.
+
+    Returns
+    -------
+    Figure
+        Profiles in their order. Those without a layout of the field, such as CN28, are plain bars; in place
+        of an absent one stands that it was never called.
+
+    Raises
+    ------
+    ValueError
+        If a name has no profile before ``|``.
+    """
+    parts = profiles.index.astype(str).str.partition(_SEPARATOR).to_frame(index=False)
+    if (parts[1] == "").any():
+        raise ValueError(
+            f"profiles must be named such as SBS96|A[C>A]A, but {(parts[1] == '').sum()} of {len(parts)} "
+            "names have no |. Pass a row of a wide table."
+        )
+    names = list(dict.fromkeys(parts[0]))
+    with style():
+        figure, axes = subplots(len(names), 1, figsize=(PAGE_WIDTH, 2.1 * len(names)), squeeze=False)
+        for ax, name in zip(axes.ravel(), names, strict=True):
+            own = (parts[0] == name).to_numpy()
+            spectrum = profiles[own].set_axis(parts.loc[own, 2].to_list()).astype(float)
+            if spectrum.isna().any():
+                ax.text(0.5, 0.5, f"{name}: never called", ha="center", va="center", transform=ax.transAxes)
+                ax.set_axis_off()
+            elif name in LAYOUTS:
+                plot_spectrum(spectrum, ax, ylabel=name)
+            else:
+                ax.bar(range(len(spectrum)), spectrum.to_numpy(), color=PALETTE[0])
+                ax.set_ylabel(name)
+                ax.set_xticks([])
+        figure.suptitle(title, fontsize=10)
+    return figure
 
 
 def plot_embedding(
