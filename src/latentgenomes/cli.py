@@ -151,6 +151,39 @@ def extract(
         typer.echo(str(out))
 
 
+@app.command("refit")
+def refit(
+    catalog: Annotated[Path, typer.Argument(help="Your matrix of mutation counts.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables.")],
+    signatures: Annotated[
+        Path | None,
+        typer.Option("-s", "--signatures", help="Your signatures: one row each, channels in columns."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(help="Names of the signatures to use, with commas between; empty for all.")
+    ] = "",
+    context: Annotated[str, typer.Option(help="SBS96, ID83, DBS78, CN48 or SV32.")] = "SBS96",
+    cosmic: Annotated[str, typer.Option(help="Version of COSMIC, without your own signatures.")] = "3.4",
+) -> None:
+    """Say which known signatures each of your samples holds: COSMIC's, your own, or some of them."""
+    from latentgenomes.workflows.known import refit_known  # slow: brings torch
+
+    with _one_line_errors():
+        try:
+            counts = read_catalog(catalog, context=context, on_empty="keep")
+            names = [name.strip() for name in only.split(",") if name.strip()]
+            found = refit_known(counts, context, signatures=signatures, only=names, version=cosmic)
+        except ValueError as error:
+            raise ParameterError(str(error)) from error
+        tables = notebooks.Outputs(out)
+        tables.table(found.exposures.rename_axis("sample"), "exposures")
+        tables.table(found.p_values.rename_axis("sample"), "p_values")
+        tables.table(found.samples.rename_axis("sample"), "samples")
+        held = found.presence.sum().loc[lambda number: number > 0].sort_values(ascending=False)
+        typer.echo(held.rename("samples").rename_axis("signature").to_string())
+        typer.echo(str(out))
+
+
 Panel = Annotated[
     Path, typer.Option("-p", "--panel", help="Panel that both sides hold: .vcf, .vcf.gz, .bcf or .bed.")
 ]
