@@ -69,6 +69,9 @@ def typed(tumours):
         FusionAutoencoder(n_latent=3, width=5, max_epochs=2, random_state=0),
         MLPEnsembleClassifier(hidden=16, max_epochs=25, learning_rate=0.02, random_state=0),
         LateFusionClassifier(n_members=1, hidden=16, max_epochs=25, learning_rate=0.02, random_state=0),
+        MLPEnsembleClassifier(
+            standardize=False, hidden=16, max_epochs=60, learning_rate=0.02, patience=30, random_state=0
+        ),
     ]
 )
 def test_sklearn_compatible(estimator, check):

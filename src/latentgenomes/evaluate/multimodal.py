@@ -171,7 +171,7 @@ def three_way_splits(
     return splits
 
 
-def _fit(classifier: Any, X: Any, labels: npt.NDArray[np.str_], split: Split, seed: int) -> Any:
+def fit_classifier(classifier: Any, X: Any, labels: npt.NDArray[np.str_], split: Split, seed: int) -> Any:
     """Fit a clone on the training part; it sees the validation part only if its `fit` asks for one."""
     training, validation, _ = split
     model = clone(classifier)
@@ -189,7 +189,7 @@ def _take(X: Any, rows: npt.NDArray[np.int64]) -> Any:
 
 
 def classification_trials(
-    systems: Mapping[str, tuple[Any, Any]], labels: Any, splits: Sequence[Split]
+    systems: Mapping[str, tuple[Any, Any]], labels: Any, splits: Sequence[Split], *, first_split: int = 0
 ) -> pd.DataFrame:
     """Score systems on the same splits: F1 of every type, and their mean.
 
@@ -203,6 +203,8 @@ def classification_trials(
         Type of every sample.
     splits : sequence of (training, validation, test)
         Such as from `three_way_splits`.
+    first_split : int
+        Number of the first split; the others follow.
 
     Returns
     -------
@@ -218,8 +220,8 @@ def classification_trials(
     records = []
     for name, (X, classifier) in systems.items():
         types = _labels(labels, len(X))
-        for number, split in enumerate(splits):
-            model = _fit(classifier, X, types, split, number)
+        for number, split in enumerate(splits, start=first_split):
+            model = fit_classifier(classifier, X, types, split, number)
             truth, predicted = types[split[2]], model.predict(_take(X, split[2]))
             kinds, counts = np.unique(truth, return_counts=True)
             scores = f1_score(truth, predicted, labels=kinds, average=None, zero_division=0.0)
@@ -335,7 +337,7 @@ def leave_project_out(
         for number, (place, split) in enumerate(rounds):
             training, validation, test = split
             known = np.isin(types[validation], types[training])
-            model = _fit(classifier, X, types, (training, validation[known], test), number)
+            model = fit_classifier(classifier, X, types, (training, validation[known], test), number)
             right = model.predict(_take(X, test)) == types[test]
             for kind in np.unique(types[test]):
                 own = types[test] == kind

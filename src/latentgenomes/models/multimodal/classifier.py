@@ -39,16 +39,14 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.special import logsumexp
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, assert_all_finite
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from latentgenomes.ensemble import fit_ensemble, seeded
-from latentgenomes.estimator import TorchEstimator
 from latentgenomes.models.multimodal.features import column_slices
-from latentgenomes.train import TrainConfig
+from latentgenomes.models.multimodal.typeclassifier import TypeClassifier
+from latentgenomes.train import TrainConfig, fit
 
 Array = npt.NDArray[np.float64]
 
@@ -128,7 +126,7 @@ class ClassifierNet(nn.Module):
         return self.terms(batch, noise)
 
 
-class ViewClassifier(ClassifierMixin, TorchEstimator):
+class ViewClassifier(TypeClassifier):
     """Abstract classifier: a subclass says in `_views` what views there are of a table.
 
     Fitted attributes are described under the subclasses.
@@ -138,12 +136,11 @@ class ViewClassifier(ClassifierMixin, TorchEstimator):
     hidden: int
     dropout: float
     input_dropout: float
-    class_weighted: bool
+    standardize: bool = True  # a subclass may make it a parameter
     max_epochs: int
     batch_size: int
     learning_rate: float
     patience: int
-    validation_fraction: float
     module_: nn.ModuleList
 
     @abstractmethod
@@ -173,19 +170,19 @@ class ViewClassifier(ClassifierMixin, TorchEstimator):
             If there are fewer than two classes, a validation sample is of a class that is not in `y`, only
             one of `X_val` and `y_val` is given, or a parameter is out of range.
         """
-        self._check_settings()
+        self._refuse_settings(
+            least_one=("n_members", "hidden", "max_epochs", "batch_size", "patience"),
+            shares=("dropout", "input_dropout", "validation_fraction"),
+        )
         views = self._views(X, reset=True)
         labels = self._check_labels(y, len(views[0]))
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val must be given both or neither, but one of them is None.")
+        self._check_validation(X_val, y_val)
         seeds = self._seeds(1 + self.n_members * len(views))
         rows = np.arange(len(labels))
         if X_val is not None:
             unseen, unseen_labels = self._views(X_val, reset=False), self._code(y_val)
         else:
-            shuffled = np.random.default_rng(seeds[0]).permutation(rows)
-            held_out, rows = np.split(shuffled, [round(self.validation_fraction * len(rows))])
-            rows = np.sort(rows)
+            rows, held_out = self._hold_out(len(labels), seeds[0])
             unseen, unseen_labels = [view[held_out] for view in views], labels[held_out]
         self._standardize([view[rows] for view in views])
         histories, modules = [], []
@@ -216,50 +213,6 @@ class ViewClassifier(ClassifierMixin, TorchEstimator):
             total = total + np.where(known, logsumexp(logs.cpu().numpy(), axis=0), 0.0)
         return np.asarray(total - logsumexp(total, axis=1, keepdims=True))
 
-    def predict_proba(self, X: Any) -> Array:
-        """Probability of every type: (n_samples, n_classes), in order of `classes_`."""
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable type of every sample: (n_samples,)."""
-        probability = self.predict_log_proba(X)
-        return self.classes_[probability.argmax(axis=1)]
-
-    def _check_settings(self) -> None:
-        for name in ("n_members", "hidden", "max_epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, but {getattr(self, name)!r} came.")
-        for name in ("dropout", "input_dropout", "validation_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), but {getattr(self, name)!r} came.")
-
-    def _check_labels(self, y: Any, n_samples: int) -> npt.NDArray[np.int64]:
-        assert_all_finite(np.asarray(y), input_name="y")
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        if len(labels) != n_samples:
-            raise ValueError(
-                f"y must have one label per sample, but {len(labels)} came for {n_samples} samples."
-            )
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least two classes, but it holds 1 class: {self.classes_[0]!r}.")
-        counts = np.bincount(codes)
-        self.class_weight_ = np.ones(len(counts))
-        if self.class_weighted:
-            self.class_weight_ = len(codes) / (len(counts) * counts)
-        return codes.astype(np.int64)
-
-    def _code(self, y: Any) -> npt.NDArray[np.int64]:
-        labels = column_or_1d(y)
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y_val must hold classes of the training samples, but {unknown.tolist()[:10]} are not "
-                "among them. Split so that every class is in the training part."
-            )
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
-
     def _standardize(self, views: Sequence[Array]) -> None:
         """Mean and standard deviation of every feature over the training samples that have it."""
         joined = np.hstack(views)
@@ -267,6 +220,8 @@ class ViewClassifier(ClassifierMixin, TorchEstimator):
         self.mean_ = np.nansum(joined, axis=0) / n_known
         spread = np.sqrt(np.nansum((joined - self.mean_) ** 2, axis=0) / n_known)
         self.scale_ = np.where(spread > 1e-12, spread, 1.0)
+        if not self.standardize:
+            self.mean_, self.scale_ = np.zeros_like(self.mean_), np.ones_like(self.scale_)
         self.view_lengths_ = [view.shape[1] for view in views]
 
     def _scale(self, number: int, view: Array) -> Array:
@@ -294,6 +249,8 @@ class ViewClassifier(ClassifierMixin, TorchEstimator):
             learning_rate=self.learning_rate,
             patience=self.patience,
         )
+        if len(members) == 1:  # a stack of one costs twice as much and gives the same
+            return fit(members[0], batch, config, seed=seeds[0], validation=check)
         validation = None if check is None else [check] * len(members)
         return fit_ensemble(members, [batch] * len(members), config, seeds=seeds, validation=validation)
 
@@ -324,6 +281,9 @@ class MLPEnsembleClassifier(ViewClassifier):
         Share of hidden units and of features left out in a training step.
     class_weighted : bool
         Let every class weigh the same in the loss.
+    standardize : bool
+        Give every feature mean 0 and standard deviation 1 over the training samples. Without it a feature
+        that is NaN is set to 0.
     max_epochs, batch_size, learning_rate, patience : int, int, float, int
         Training, see `latentgenomes.train.TrainConfig`.
     validation_fraction : float
@@ -340,7 +300,8 @@ class MLPEnsembleClassifier(ViewClassifier):
     class_weight_ : ndarray of shape (n_classes,)
         Weight of each in the loss.
     mean_, scale_ : ndarray
-        Of every feature over the training samples; a feature that is NaN is set to the mean.
+        Of every feature over the training samples; a feature that is NaN is set to the mean. 0 and 1 without
+        `standardize`.
     module_ : ModuleList of ClassifierNet
         The trained members.
     history_ : DataFrame
@@ -348,7 +309,7 @@ class MLPEnsembleClassifier(ViewClassifier):
 
     Notes
     -----
-    The paper does not say how long early stopping waits, nor whether features are standardised.
+    The paper does not say how long early stopping waits, nor whether features are standardised here.
     """
 
     def __init__(
@@ -359,6 +320,7 @@ class MLPEnsembleClassifier(ViewClassifier):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         class_weighted: bool = True,
+        standardize: bool = True,
         max_epochs: int = 50,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
@@ -372,6 +334,7 @@ class MLPEnsembleClassifier(ViewClassifier):
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.class_weighted = class_weighted
+        self.standardize = standardize
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

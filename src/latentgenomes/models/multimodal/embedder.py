@@ -20,6 +20,46 @@ from latentgenomes.models.multimodal.features import check_wide, encode
 from latentgenomes.train import Batch, TrainConfig, fit
 
 
+class Standardized(Protocol):
+    """A fitted model that knows how features were standardised."""
+
+    profile_lengths_: list[int]
+    mean_: np.ndarray
+    scale_: np.ndarray
+
+    def _device(self) -> torch.device: ...
+
+
+def standardized_batch(
+    model: Standardized, parts: Sequence[str], counts: np.ndarray, present: np.ndarray
+) -> dict[str, Tensor]:
+    """What a network over profiles sees of checked samples.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        With `profile_lengths_`, `mean_` and `scale_`.
+    parts : sequence of str
+        See `latentgenomes.models.multimodal.features.encode`.
+    counts : ndarray of shape (n_samples, n_channels)
+        NaN where a profile is absent.
+    present : ndarray of shape (n_samples, n_profiles)
+
+    Returns
+    -------
+    dict of str to Tensor
+        "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k), bool.
+    """
+    features, _ = encode(counts, model.profile_lengths_, parts)
+    standardized = (features - model.mean_) / model.scale_
+    arrays = {
+        "standardized": np.nan_to_num(standardized, nan=0.0),
+        "observed": (~np.isnan(standardized)).astype(np.float64),
+        "present": present,
+    }
+    return {name: torch.from_numpy(value).to(model._device()) for name, value in arrays.items()}
+
+
 class EmbeddingNet(Protocol):
     """What the estimator asks of a network; it is an `nn.Module` besides."""
 
@@ -150,14 +190,7 @@ class ProfileEmbedder(TransformerMixin, TorchEstimator):
         return self._batch(*check_wide(self, X, reset=False))
 
     def _batch(self, counts: np.ndarray, present: np.ndarray) -> dict[str, Tensor]:
-        features, _ = encode(counts, self.profile_lengths_, self._feature_parts())
-        standardized = (features - self.mean_) / self.scale_
-        arrays = {
-            "standardized": np.nan_to_num(standardized, nan=0.0),
-            "observed": (~np.isnan(standardized)).astype(np.float64),
-            "present": present,
-        }
-        return {name: torch.from_numpy(value).to(self._device()) for name, value in arrays.items()}
+        return standardized_batch(self, self._feature_parts(), counts, present)
 
     def _refuse_below(self, least: float, names: Sequence[str]) -> None:
         """Refuse parameters below `least`."""
