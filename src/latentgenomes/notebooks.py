@@ -94,6 +94,7 @@ class Outputs:
         data: Sequence[str],
         seed: int,
         seconds: float,
+        code: Sequence[str] | None = None,
     ) -> None:
         """Write a table of a run with the record of how it was made, into the folder ``results``.
 
@@ -111,6 +112,8 @@ class Outputs:
             The seed of the run.
         seconds : float
             Wall time of the run.
+        code : sequence of str, optional
+            Files of the package on which the numbers depend; all that are loaded where None.
         """
         _check_file_name(name)
         if self.folder is not None:
@@ -122,6 +125,7 @@ class Outputs:
                 data={file: checksums[file] for file in data},
                 seed=seed,
                 seconds=seconds,
+                code=code,
             )
 
     def number(self, name: str, value: float, layout: str) -> None:
