@@ -313,6 +313,44 @@ class LocalRidgeImputer(ExpressionImputer):
         return predicted
 
 
+class NeighbourImputer(ExpressionImputer):
+    """Mean of each sample's nearest training samples over its observed genes.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        k; all of them where there are fewer.
+    ridge : float
+        Of the conditional mean that fills missing training values, > 0.
+
+    Attributes
+    ----------
+    training_ : ndarray of shape (n_training, n_genes)
+        Standardised training samples.
+    """
+
+    def __init__(self, n_neighbors: int = 10, *, ridge: float = 0.1) -> None:
+        self.n_neighbors = n_neighbors
+        self.ridge = ridge
+
+    def _learn(self, values: Array) -> None:
+        if self.n_neighbors < 1:
+            raise ValueError(f"n_neighbors must be at least 1, but {self.n_neighbors} came.")
+        if not np.isfinite(values).all():
+            values = RidgeImputer(self.ridge).fit(values).impute(values)
+        self.training_ = values
+
+    def _fill(self, values: Array, observed: Mask) -> Array:
+        k = min(self.n_neighbors, len(self.training_))
+        filled = np.empty_like(values)
+        for start in range(0, len(values), 256):
+            block = slice(start, start + 256)
+            distances = squared_distances(values[block], observed[block], self.training_)
+            near = np.argpartition(distances, k - 1, axis=1)[:, :k]
+            filled[block] = self.training_[near].mean(1)
+        return filled
+
+
 def squared_distances(values: Array, observed: Mask, training: Array) -> Array:
     """Mean squared difference over each sample's observed genes, (n, n_training); 0 where it has none."""
     seen = observed.astype(values.dtype)
