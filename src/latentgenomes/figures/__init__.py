@@ -10,6 +10,7 @@ from latentgenomes.figures.multimodal import (
     plot_profiles,
     plot_separation,
 )
+from latentgenomes.figures.pathways import plot_agreement, plot_dominance
 from latentgenomes.figures.selection import plot_selection
 from latentgenomes.figures.signatures import plot_exposures, plot_matches, plot_recovery
 from latentgenomes.figures.spectra import plot_residuals, plot_signatures, plot_spectrum
@@ -21,7 +22,9 @@ __all__ = [
     "colours",
     "embedding_map",
     "mixing_figure",
+    "plot_agreement",
     "plot_attention",
+    "plot_dominance",
     "plot_embedding",
     "plot_exposures",
     "plot_f1",
