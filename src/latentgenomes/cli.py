@@ -228,6 +228,36 @@ def decompress(
         typer.echo(f"{out}: {done['haplotypes']} haplotypes of {done['snps']} SNPs")
 
 
+@app.command("embed")
+def embed(
+    profiles: Annotated[
+        list[str], typer.Argument(metavar="NAME=FILE...", help="Such as SBS96=sbs.all ID83=id.all.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for embedding, attention and the model.")],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="mutembed.safetensors of an earlier call.")
+    ] = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Join files of other samples or another order, by name.")
+    ] = False,
+    max_epochs: Annotated[int, typer.Option(help="Passes over the data; without --model.")] = 500,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Embed tumours from your matrices (SBS96, ID83, DBS78, CN48, SV32) with MutEmbed."""
+    from latentgenomes.workflows.embedding import embed_files  # slow: brings torch
+
+    with _one_line_errors():
+        paths = _assignments(profiles, "embed")
+        try:
+            found = embed_files(paths, model=model, align=align, max_epochs=max_epochs, random_state=seed)
+        except ValueError as error:
+            raise ParameterError(str(error)) from error
+        found.save(out)
+        known = f"{len(found.embedding)} tumours, profiles {', '.join(found.model.profile_names_)}"
+        typer.echo(f"{known}; share of the variance restored: {found.restored:.3f}")
+        typer.echo(str(out))
+
+
 def _numbers(text: str) -> str | list[int]:
     """Numbers of signatures from "auto", "7" or "2-12"."""
     if text == "auto":
@@ -240,11 +270,11 @@ def _numbers(text: str) -> str | list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
-def _assignments(texts: list[str]) -> dict[str, str]:
+def _assignments(texts: list[str], what: str = "-p") -> dict[str, str]:
     """Values by name from texts such as `beta=0.1`."""
     wrong = [text for text in texts if "=" not in text]
     if wrong:
-        raise ParameterError(f"-p takes NAME=VALUE, but got {', '.join(map(repr, wrong))}.")
+        raise ParameterError(f"{what} takes NAME=VALUE, but got {', '.join(map(repr, wrong))}.")
     pairs = [text.partition("=") for text in texts]
     return {name.strip(): value for name, _, value in pairs}
 
