@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from latentgenomes.figures.style import FAINT, INK, axes_or_new, colours, style
 
 #: How the bits of a code were found, from the strictest on.
 KINDS = {"bytes": "bytes of a file", "ideal": "ideal length", "estimate": "published estimate"}
+
+_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
 def _require(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
@@ -61,6 +64,8 @@ def plot_ratios(table: pd.DataFrame, ax: Axes | None = None, *, target: float | 
         ax.set_yticks(np.arange(len(means)), means.index.astype(str).tolist())
         ax.set_ylim(-0.6, len(means) - 0.4)
         ax.set_xscale("log")
+        ax.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlim(min(1.0, float(means.min()) * 0.8), float(table["ratio"].max()) * 1.5)
         ax.set_xlabel("Times shorter than one bit a call")
         ax.legend(loc="lower right")
