@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
@@ -73,8 +74,6 @@ class GexBERTClassifier(ClassifierMixin, GexBERTHead):
     ----------
     classes_ : ndarray
         Types, sorted.
-    backbone_ : GexBERT
-        As it was before fine-tuning.
     module_ : ClassifierHeadNet
         Fitted.
     history_ : DataFrame
@@ -129,6 +128,7 @@ class GexBERTClassifier(ClassifierMixin, GexBERTHead):
         values = self._checked(X, reset=True)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
+        assert_all_finite(np.asarray(y), input_name="y")
         check_classification_targets(y)
         labels = column_or_1d(y, warn=True)
         if len(labels) != len(values):

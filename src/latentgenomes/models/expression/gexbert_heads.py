@@ -92,7 +92,6 @@ class GexBERTHead(TorchEstimator):
     gene_dropout: float
     validation_fraction: float
     module_: HeadNet
-    backbone_: GexBERT
 
     @abstractmethod
     def _new_net(self, backbone: GexBERTNet) -> HeadNet:
@@ -105,20 +104,20 @@ class GexBERTHead(TorchEstimator):
     def _fit_head(self, X: Any, targets: Mapping[str, Array]) -> Self:
         """Take or train the backbone, fit the layer, and fine-tune where that is asked for."""
         self._check_settings()
-        self.backbone_ = self._take_backbone(X)
-        self.backbone_settings_ = self.backbone_.get_params(deep=False) | {
+        self._pretrained = self._take_backbone(X)
+        self.backbone_settings_ = self._pretrained.get_params(deep=False) | {
             "checkpoint": None,
             "stop_at": None,
         }
-        self.mean_, self.scale_ = self.backbone_.mean_, self.backbone_.scale_
+        self.mean_, self.scale_ = self._pretrained.mean_, self._pretrained.scale_
         seeds = self._seeds(2)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds[0])
-            net = self._new_net(self.backbone_._build_module()).to(self._device())
-        net.backbone.load_state_dict(self.backbone_.module_.state_dict())
+            net = self._new_net(self._pretrained._build_module()).to(self._device())
+        net.backbone.load_state_dict(self._pretrained.module_.state_dict())
         net.eval()
         self.module_ = net
-        raw = self.backbone_.transform(X)
+        raw = self._pretrained.transform(X)
         spread = raw.std(0)
         standardised = (raw - raw.mean(0)) / np.where(spread > 1e-6, spread, 1.0)
         weights, biases = self._fit_layer(standardised, targets)
@@ -130,6 +129,7 @@ class GexBERTHead(TorchEstimator):
         self.history_ = pd.DataFrame(columns=["member", "epoch", "set", "term", "value"])
         if self.fine_tune:
             self._fine_tune(X, targets, seeds[1])
+        net.double()  # so that a sample's answer does not depend on those beside it
         return self
 
     def _fine_tune(self, X: Any, targets: Mapping[str, Array], seed: int) -> None:
@@ -194,10 +194,10 @@ class GexBERTHead(TorchEstimator):
         standardised = np.where(observed, (values - self.mean_) / self.scale_, 0.0)
         m = max(int(observed.sum(1).max()), 1)
         order = np.argsort(~observed, axis=1, kind="stable")[:, :m]
-        device = self._device()
+        device, dtype = self._device(), self.module_.layer.weight.dtype
         return {
             "genes": torch.from_numpy(order).to(device),
-            "values": torch.from_numpy(np.take_along_axis(standardised, order, axis=1)).float().to(device),
+            "values": torch.from_numpy(np.take_along_axis(standardised, order, axis=1)).to(device, dtype),
             "present": torch.from_numpy(np.take_along_axis(observed, order, axis=1)).to(device),
         }
 

@@ -75,8 +75,6 @@ class GexBERTSurvival(GexBERTHead):
     ----------
     event_times_, baseline_cumulative_hazard_ : ndarray of shape (n_event_times,)
         Baseline of a patient with log hazard 0, in the unit of the times.
-    backbone_ : GexBERT
-        As it was before fine-tuning.
     module_ : SurvivalHeadNet
         Fitted.
     history_ : DataFrame
