@@ -179,6 +179,32 @@ def test_the_plan_names_systems_and_has_its_baseline():
     assert all(path.is_file() for path in files)
 
 
+def test_finished_tables_compute_nothing_and_are_written_with_their_origin(tumours, tmp_path, monkeypatch):
+    compare_typing(tumours, ["concat", "svm"], n_splits=2)
+    hide_profiles(tumours, ["svm"], n_splits=3)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("it was computed again")
+
+    monkeypatch.setattr(multimodal, "classification_trials", refuse)
+    monkeypatch.setattr(multimodal, "fit_classifier", refuse)
+    names = ["scores", "differences", "hidden", "muat"]
+    typing_tables.write_tables(tumours, tmp_path, names, finished=True)
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
+        "differences.csv",
+        "hidden.csv",
+        "scores.csv",
+    ]
+    record = json.loads((tmp_path / "scores.provenance.json").read_text())
+    assert record["parameters"]["splits"]["organ donor svm"] == 2
+    assert "models/multimodal/mutembed.py" in record["code"]
+    assert set(record["data"]) == set(typing_tables.DATA)
+    table = pd.read_csv(tmp_path / "differences.csv").set_index("method")
+    assert table.loc["svm", "n_splits"] == 2
+    with pytest.raises(ValueError, match=r"names must be of scores, .* but 'score' came"):
+        typing_tables.write_tables(tumours, tmp_path, ["score"])
+
+
 @pytest.mark.real_data(*REAL)
 def test_real_tumours_and_muats_split():
     tumours = typing_systems.load_tumours()

@@ -357,6 +357,12 @@ def finished_splits(tumours: Tumours, method: str, task: str, protocol: str, n_s
     return next((n for n in numbers if _read(tumours, names[n], method) is None), n_splits)
 
 
+def finished_methods(tumours: Tumours, kind: str, methods: Sequence[str]) -> list[str]:
+    """Methods whose cell of a kind, "projects" or "muat", or first cell of "hidden", is kept."""
+    ending = "-0" if kind == "hidden" else ""
+    return [m for m in methods if _read(tumours, f"{kind}-{m}{ending}", m) is not None]
+
+
 def _read(tumours: Tumours, cell: str, method: str) -> pd.DataFrame | None:
     """A kept cell; None where there is none of this data, code and settings."""
     path = None if tumours.folder is None else Path(tumours.folder) / f"{cell}.json"

@@ -13,8 +13,10 @@ from latentgenomes.evaluate.multimodal import MACRO
 from latentgenomes.extras import require
 from latentgenomes.provenance import PACKAGE, write_results
 from latentgenomes.workflows.multimodal import (
+    TEST_FRACTION,
     compare_typing,
     differences,
+    finished_methods,
     finished_splits,
     hide_profiles,
     hold_out_projects,
@@ -67,6 +69,10 @@ DATA = (
     "multimodal/pcawg_cn_tally_W.rds",
     "multimodal/viola_feature_matrix.csv",
 )
+TABLES = (
+    "scores", "differences", "seconds", "projects", "muat", "hidden", "restored", "separation", "training",
+    "plane",
+)  # fmt: skip
 #: What a number of these tables depends on; other modules that happen to be loaded are not.
 CODE = (
     "data/catalogs.py", "data/copynumber.py", "data/multimodal.py", "data/pcawg.py", "data/signatures.py",
@@ -107,7 +113,9 @@ def full_scores(tumours: Tumours, *, finished: bool = False) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def full_tables(tumours: Tumours, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+def full_tables(
+    tumours: Tumours, names: Sequence[str] = (), *, finished: bool = False
+) -> dict[str, pd.DataFrame]:
     """Every table of the full run, or some.
 
     Parameters
@@ -116,17 +124,23 @@ def full_tables(tumours: Tumours, names: Sequence[str] = ()) -> dict[str, pd.Dat
         With a folder, so that the run can be stopped and goes on.
     names : sequence of str
         Tables wanted; all by default.
+    finished : bool
+        Take the splits and methods that are kept, and compute no more of them.
 
     Returns
     -------
     dict of str to DataFrame
         scores, differences, seconds, projects, muat, hidden, restored, separation, training, plane.
     """
-    trials = full_scores(tumours) if not names or {"scores", "differences", "seconds"} & set(names) else None
+    compared = not names or {"scores", "differences", "seconds"} & set(names)
+    trials = full_scores(tumours, finished=finished) if compared else None
+    chosen = {"projects": ELSEWHERE, "muat": ELSEWHERE, "hidden": HIDDEN}
+    if finished:
+        chosen = {kind: tuple(finished_methods(tumours, kind, all_)) for kind, all_ in chosen.items()}
     makers: dict[str, Callable[[], pd.DataFrame]] = {
-        "projects": lambda: hold_out_projects(tumours, ELSEWHERE),
-        "muat": lambda: score_muat(tumours, ELSEWHERE),
-        "hidden": lambda: hide_profiles(tumours, HIDDEN),
+        "projects": lambda: hold_out_projects(tumours, chosen["projects"]),
+        "muat": lambda: score_muat(tumours, chosen["muat"]),
+        "hidden": lambda: hide_profiles(tumours, chosen["hidden"]),
         "restored": lambda: restore_profiles(tumours),
         "separation": lambda: separations(tumours),
         "training": lambda: training_costs(tumours),
@@ -139,10 +153,13 @@ def full_tables(tumours: Tumours, names: Sequence[str] = ()) -> dict[str, pd.Dat
             "differences": lambda: differences(trials),
             "seconds": lambda: macro.groupby(["task", "method"], as_index=False)[["seconds"]].mean(),
         }
-    return {name: make() for name, make in makers.items() if not names or name in names}
+    wanted = [name for name in makers if (not names or name in names) and chosen.get(name, (name,))]
+    return {name: makers[name]() for name in wanted}
 
 
-def write_tables(tumours: Tumours, folder: str | Path, names: Sequence[str] = ()) -> None:
+def write_tables(
+    tumours: Tumours, folder: str | Path, names: Sequence[str] = (), *, finished: bool = False
+) -> None:
     """Run what is not yet kept, and write the tables with their provenance.
 
     Parameters
@@ -153,18 +170,34 @@ def write_tables(tumours: Tumours, folder: str | Path, names: Sequence[str] = ()
         Where the CSV files go.
     names : sequence of str
         Tables wanted; all by default.
+    finished : bool
+        See `full_tables`.
+
+    Raises
+    ------
+    ValueError
+        If there is no table of that name.
     """
     start = time.perf_counter()
-    tables = full_tables(tumours, names)
+    unknown = sorted(set(names) - set(TABLES))
+    if unknown:
+        raise ValueError(
+            f"names must be of {', '.join(TABLES)}, but {unknown[0]!r} came. Name some of these."
+        )
+    tables = full_tables(tumours, names, finished=finished)
     checksums = load_registry().set_index("name")["sha256"]
     models = sorted(p.relative_to(PACKAGE).as_posix() for p in (PACKAGE / "models/multimodal").glob("*.py"))
-    splits = {f"{t}, {p}": dict(methods) for (t, p), methods in PLAN.items()}
+    run: dict[str, object] = {}
+    if "scores" in tables:
+        counted = tables["scores"].groupby(["task", "protocol", "method"], sort=False)["split"].nunique()
+        run["splits"] = {" ".join(map(str, key)): int(n) for key, n in counted.items()}  # type: ignore[call-overload]
+        run["test_fraction"] = TEST_FRACTION
     for name, table in tables.items():
         files = [*DATA, *(MUAT_FILES.values() if name == "muat" else ())]
         write_results(
             table.round(4),
             Path(folder) / f"{name}.csv",
-            parameters={"splits": splits} if name in ("scores", "differences", "seconds") else {},
+            parameters=run if name in ("scores", "differences", "seconds") else {},
             data={file: checksums[file] for file in files},
             seed=0,
             seconds=time.perf_counter() - start,
