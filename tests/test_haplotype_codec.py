@@ -1,6 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -61,6 +64,23 @@ def test_ten_thousand_random_and_adversarial_arrays_come_back_bit_exact():
         assert found.dtype == np.int8
         np.testing.assert_array_equal(found, before)
         np.testing.assert_array_equal(calls, before)
+
+
+SMALL = HaplotypeCodec(model=CopyingMixture(max_block=3)).fit(mosaics(20, 9))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(calls=st.integers(1, 6).flatmap(lambda n: arrays(np.int8, (n, 9), elements=st.integers(-1, 1))))
+def test_whatever_the_calls_they_come_back(calls):
+    np.testing.assert_array_equal(SMALL.decompress(SMALL.compress(calls)), calls)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(content=st.binary(max_size=80))
+def test_bytes_from_anywhere_are_refused(content):
+    for data in (content, b"LGHC\x01\x01" + content):
+        with pytest.raises(CodecError):
+            SMALL.decompress(data)
 
 
 @pytest.mark.parametrize("n_haplotypes", [1, 255, 256, 257, 600])
