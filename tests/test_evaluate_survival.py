@@ -17,6 +17,7 @@ from latentgenomes.evaluate.survival import (
     integrated_brier_score,
     ipcw_concordance_index,
     kaplan_meier,
+    survival_curves,
 )
 from latentgenomes.models.expression import CoxRegression
 
@@ -130,6 +131,22 @@ def brier_by_hand(survival, at, times, events, training):
         elif t > at:
             total += (1 - s) ** 2 / float(chance.at(at))
     return total / len(times)
+
+
+def test_survival_curves_are_lifelines_with_its_intervals():
+    times, events = np.round(np.random.default_rng(4).exponential(50, 90)), np.arange(90) % 3 > 0
+    groups = np.where(np.arange(90) % 2, "a", "b")
+    curves = survival_curves(times, events, groups)
+    for group in "ab":
+        inside = groups == group
+        fitted = KaplanMeierFitter().fit(times[inside], events[inside])
+        table = curves[curves["group"] == group].drop_duplicates("time", keep="last").set_index("time")
+        at = fitted.survival_function_.index.intersection(table.index)[1:]
+        np.testing.assert_allclose(table.loc[at, "survival"], fitted.survival_function_.loc[at].squeeze())
+        bounds = fitted.confidence_interval_.loc[at].to_numpy()
+        inner = (table.loc[at, "survival"] > 0).to_numpy()
+        np.testing.assert_allclose(table.loc[at, ["lower", "upper"]][inner], bounds[inner], atol=1e-8)
+        np.testing.assert_array_equal(table.loc[at, "at_risk"], fitted.event_table.loc[at, "at_risk"])
 
 
 def test_brier_score_is_grafs_sum_written_out():

@@ -7,7 +7,7 @@ from latentgenomes.data.expression import ExpressionData
 from latentgenomes.data.simulate.expression import simulate_expression
 from latentgenomes.evaluate.survival import concordance_index
 from latentgenomes.models.expression import CoxRegression
-from latentgenomes.workflows.imputation import METHOD_NAMES, METHODS, compare_imputers
+from latentgenomes.workflows.imputation import METHOD_NAMES, METHODS, compare_imputers, paired_over_patients
 from latentgenomes.workflows.masking import ImputationSettings, load_dataset, make_task
 from latentgenomes.workflows.platforms import both_platforms, matched_sets, structured_masks
 from latentgenomes.workflows.risk_models import calibration_table, compare_heads
@@ -75,13 +75,21 @@ def test_all_methods_fill_the_same_holes_and_a_second_run_reads_the_networks(tmp
     first = compare_imputers("simulated", METHOD_NAMES, seeds=(0,), settings=SMALL, folder=tmp_path)
     assert first.scores.groupby("mask")["n"].nunique().eq(1).all()
     assert set(first.scores["method"]) == set(METHOD_NAMES)
+    for scores in (tmp_path / "simulated-0").glob("*.csv.gz"):
+        scores.unlink()  # as if the run had been killed before the last method
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "simulated-0").iterdir()}
     assert sorted(path.name.partition("-")[0] for path in kept) == ["mlp"] * 2 + ["restorer"] * 2
     second = compare_imputers("simulated", METHOD_NAMES, seeds=(0,), settings=SMALL, folder=tmp_path)
     pd.testing.assert_frame_equal(
         second.scores.drop(columns="fit_seconds"), first.scores.drop(columns="fit_seconds"), rtol=1e-6
     )
-    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "simulated-0").iterdir()}
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    third = compare_imputers("simulated", METHOD_NAMES, seeds=(0,), settings=SMALL, folder=tmp_path)
+    pd.testing.assert_frame_equal(third.samples, second.samples, check_like=True)
+    paired = paired_over_patients(third.samples, baseline="ridge")
+    expected = third.samples.groupby(["mask", "method"])["rmse"].mean()
+    for row in paired.itertuples():
+        assert row.difference == pytest.approx(expected[row.mask, row.method] - expected[row.mask, "ridge"])
 
 
 def test_the_scores_are_those_of_the_samples_and_the_stack_is_near_the_best():

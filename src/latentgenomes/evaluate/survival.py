@@ -306,3 +306,47 @@ def _kaplan_meier_with_error(times: Array, events: Array, time: float) -> tuple[
     alive = n_at_risk > n_events
     variance = (n_events[alive] / (n_at_risk[alive] * (n_at_risk[alive] - n_events[alive]))).sum()
     return estimate, estimate * float(np.sqrt(variance))
+
+
+def survival_curves(times: npt.ArrayLike, events: npt.ArrayLike, groups: npt.ArrayLike) -> pd.DataFrame:
+    """Kaplan-Meier curve of each group, with 95% intervals and numbers at risk.
+
+    Parameters
+    ----------
+    times, events : array of shape (n,)
+    groups : array of shape (n,)
+        Name of each patient's group.
+
+    Returns
+    -------
+    DataFrame
+        One row for time 0 and for every time at which someone had the event or was censored: ``group``,
+        ``time``, ``survival``, ``lower`` and ``upper`` (Greenwood, on the scale of log(-log S)), ``at_risk``
+        (just before that time).
+
+    Raises
+    ------
+    ValueError
+        If an outcome is refused by `check_survival`.
+    """
+    names = np.asarray(groups).astype(str)
+    outcome = np.column_stack([np.asarray(times, float), np.asarray(events, float)])
+    t, d = check_survival(outcome, n_samples=len(names))
+    tables = []
+    for name in dict.fromkeys(names):
+        inside = names == name
+        distinct, place = np.unique(t[inside], return_inverse=True)
+        deaths = np.bincount(place, weights=d[inside])
+        at_risk = inside.sum() - np.r_[0, np.cumsum(np.bincount(place))[:-1]]
+        survival = np.cumprod(1 - deaths / at_risk)
+        left = np.maximum(at_risk - deaths, 1e-12)
+        spread = np.sqrt(np.cumsum(deaths / (at_risk * left)))
+        inner = (survival > 0) & (survival < 1)
+        log_survival = np.log(np.where(inner, survival, 0.5))
+        width = np.where(inner, 1.959964 * spread / -log_survival, 0.0)
+        bounds = [np.where(inner, survival ** np.exp(sign * width), survival) for sign in (1, -1)]
+        columns = {"time": distinct, "survival": survival, "lower": bounds[0], "upper": bounds[1]}
+        start = {"time": [0.0], "survival": [1.0], "lower": [1.0], "upper": [1.0], "at_risk": [inside.sum()]}
+        table = pd.concat([pd.DataFrame(start), pd.DataFrame({**columns, "at_risk": at_risk})])
+        tables.append(table.assign(group=name))
+    return pd.concat(tables, ignore_index=True)

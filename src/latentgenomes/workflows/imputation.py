@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from sklearn.impute import IterativeImputer, SimpleImputer
 from sklearn.linear_model import Ridge
 
 from latentgenomes.checks import list_names
+from latentgenomes.evaluate.compare import paired_differences
 from latentgenomes.evaluate.expression import (
     gene_errors,
     imputation_scores,
@@ -39,6 +41,7 @@ from latentgenomes.workflows.masking import ImputationSettings, ImputationTask, 
 
 Array = npt.NDArray[np.float64]
 STACKED = ("knn", "ridge", "local_ridge", "mixture", "restorer")
+_PARTS = ("scores", "samples", "genes")
 _STACK_RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -192,13 +195,33 @@ def compare_imputers(
     for seed in seeds:
         task = make_task(data, by=by, seed=seed, settings=chosen)
         place = None if folder is None else Path(folder) / f"{dataset}-{seed}"
-        tables += run_task(task, methods, seed=seed, settings=chosen, folder=place)
+        tables += _kept(task, methods, seed=seed, settings=chosen, folder=place)
     return Comparison(
         *(
             pd.concat([getattr(table, part) for table in tables], ignore_index=True).assign(dataset=dataset)
-            for part in ("scores", "samples", "genes")
+            for part in _PARTS
         )
     )
+
+
+def _kept(
+    task: ImputationTask,
+    methods: Sequence[str],
+    *,
+    seed: int,
+    settings: ImputationSettings,
+    folder: Path | None,
+) -> list[Comparison]:
+    """Scores of one task, from the folder where they are finished."""
+    name = f"{crc32(repr((sorted(methods), settings)).encode()):08x}"
+    records = [folder / f"{name}-{part}.csv.gz" for part in _PARTS] if folder else []
+    if records and all(record.is_file() for record in records):
+        return [Comparison(*(pd.read_csv(record, dtype={"mask": str}) for record in records))]
+    tables = run_task(task, methods, seed=seed, settings=settings, folder=folder)
+    for part, record in zip(_PARTS, records, strict=False):
+        with replacing(record) as path:
+            pd.concat([getattr(table, part) for table in tables]).to_csv(path, index=False)
+    return tables
 
 
 def run_task(
@@ -267,3 +290,27 @@ def _judge(task: ImputationTask, imputer: Remembered, names: dict[str, Any], sec
         errors = gene_errors(restored, truth, hidden, scale=scale)[["rmse", "correlation"]]
         genes.append(errors.assign(gene=task.test.columns, **about))
     return Comparison(pd.DataFrame(scores), pd.concat(samples), pd.concat(genes))
+
+
+def paired_over_patients(samples: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
+    """Differences of the methods to a baseline in the RMSE of a sample, paired over patients.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Of a `Comparison`. Where seeds test a patient again, the mean counts.
+    baseline : str
+        A method.
+
+    Returns
+    -------
+    DataFrame
+        mask, then the columns of `latentgenomes.evaluate.paired_differences`; lower is better.
+    """
+    means = samples.groupby(["mask", "method", "patient"], sort=False)["rmse"].mean().reset_index()
+    tables = []
+    for mask, table in means.groupby("mask", sort=False):
+        wide = table.rename(columns={"patient": "split", "rmse": "score"})
+        tables.append(paired_differences(wide, baseline=baseline).assign(mask=mask))
+    joined = pd.concat(tables, ignore_index=True)
+    return joined[["mask", *(column for column in joined.columns if column != "mask")]]

@@ -17,7 +17,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-import torch
 
 from latentgenomes.evaluate.resampling import survival_splits
 from latentgenomes.evaluate.survival import (
@@ -27,8 +26,7 @@ from latentgenomes.evaluate.survival import (
     integrated_brier_score,
     ipcw_concordance_index,
 )
-from latentgenomes.models.expression.survival import newton_ridge, rotate
-from latentgenomes.nn.cox import breslow, risk_sets
+from latentgenomes.models.expression.newton import RidgeModel, ridge_path, rotate
 from latentgenomes.provenance import replacing
 from latentgenomes.workflows.survival import Array, Cohort, Indices
 
@@ -101,43 +99,24 @@ def _split_scores(
     scale = np.where(scale > 0, scale, 1.0)
     scores, rows = rotate((values[train] - mean) / scale)  # columns by falling variance
     held_out = (values[test] - mean) / scale @ rows.T
-    sets = risk_sets(*(torch.from_numpy(column) for column in outcome[train].T))
     records, predictions = [], []
     for arm, width in zip(HEADS, (None, _N_COMPONENTS), strict=True):
-        beta = None
-        for alpha in alphas:
-            beta, n_iter = newton_ridge(scores[:, :width], sets, alpha, start=beta, tol=1e-6)
-            if n_iter == 0:
-                raise ValueError(f"Newton's method found no minimum at alpha = {alpha}. Take a larger alpha.")
-            risks = held_out[:, :width] @ beta
-            times, hazard = breslow(torch.from_numpy(scores[:, :width] @ beta), sets)
-            curve = _Baseline(times.numpy(), hazard.numpy())
+        models = ridge_path(scores[:, :width], outcome[train], alphas)
+        for alpha, model in zip(alphas, models, strict=True):
+            risks = held_out[:, :width] @ model.coefficients
             about: dict[str, Any] = {"split": split, "arm": arm, "alpha": alpha}
-            records.append({**about, **_measures(risks, curve, outcome[train], outcome[test])})
-            survival = curve.survival(risks, np.array([CALIBRATION_TIME]))[:, 0]
+            records.append({**about, **_measures(risks, model, outcome[train], outcome[test])})
+            survival = model.survival(risks, [CALIBRATION_TIME])[:, 0]
             known: dict[str, Any] = {"patient": cohort.values.index[test], "survival": survival}
             ends = {"time": outcome[test, 0], "event": outcome[test, 1]}
             predictions.append(pd.DataFrame({**known, **ends}).assign(**about))
     return pd.DataFrame(records), pd.concat(predictions)
 
 
-class _Baseline:
-    """Breslow's cumulative hazard as a step function."""
-
-    def __init__(self, times: Array, cumulative: Array) -> None:
-        self.times, self.cumulative = times, np.r_[0.0, cumulative]
-
-    def survival(self, risks: Array, grid: Array) -> Array:
-        """Probability of no event, (n, n_times)."""
-        hazard = self.cumulative[np.searchsorted(self.times, grid, side="right")]
-        curves: Array = np.exp(-np.exp(risks)[:, None] * hazard)
-        return curves
-
-
-def _measures(risks: Array, curve: _Baseline, train: Array, test: Array) -> dict[str, float]:
+def _measures(risks: Array, model: RidgeModel, train: Array, test: Array) -> dict[str, float]:
     training = (train[:, 0], train[:, 1])
     grid = np.unique(np.quantile(train[train[:, 1] == 1, 0], _GRID))
-    table = brier_scores(curve.survival(risks, grid), grid, *test.T, training=training)
+    table = brier_scores(model.survival(risks, grid), grid, *test.T, training=training)
     null = table.drop(columns="brier").rename(columns={"reference": "brier"})
     return {
         "score": concordance_index(risks, *test.T),

@@ -28,7 +28,6 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from latentgenomes.data.expression import SURVIVAL_COHORTS, load_zscores
 from latentgenomes.data.survival import clean_outcomes
@@ -37,8 +36,7 @@ from latentgenomes.evaluate.expression import gene_subsets
 from latentgenomes.evaluate.resampling import survival_splits
 from latentgenomes.evaluate.survival import concordance_index
 from latentgenomes.models.expression.imputers import LocalRidgeImputer
-from latentgenomes.models.expression.survival import newton_ridge, rotate
-from latentgenomes.nn.cox import risk_sets
+from latentgenomes.models.expression.newton import ridge_path, rotate
 from latentgenomes.provenance import replacing
 
 Array = npt.NDArray[np.float64]
@@ -149,14 +147,7 @@ def ridge_risks(train: Array, test: Array, outcome: Array, alphas: Sequence[floa
     if train.shape[1] > train.shape[0]:
         centred, rows = rotate(centred)
         held_out = held_out @ rows.T
-    sets = risk_sets(torch.from_numpy(outcome[:, 0]), torch.from_numpy(outcome[:, 1]))
-    risks, beta = [], None
-    for alpha in alphas:
-        beta, n_iter = newton_ridge(centred, sets, alpha, start=beta, tol=1e-6)
-        if n_iter == 0:
-            raise ValueError(f"Newton's method found no minimum at alpha = {alpha}. Take a larger alpha.")
-        risks.append(held_out @ beta)
-    return risks
+    return [held_out @ model.coefficients for model in ridge_path(centred, outcome, alphas)]
 
 
 def prognostic_genes(values: Array, outcome: Array, candidates: Indices, n_genes: int) -> Indices:

@@ -38,10 +38,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentgenomes.estimator import TorchEstimator
+from latentgenomes.models.expression.newton import newton_ridge, rotate
 from latentgenomes.nn.cox import RiskSets, breslow, log_partial_likelihood, risk_sets
 
 Array = npt.NDArray[np.float64]
-_LARGEST_RANGE = 300.0  # of log hazards: beyond, sums of hazards lose the small ones
 
 
 def check_survival(y: Any, *, n_samples: int | None = None) -> tuple[Array, Array]:
@@ -272,92 +272,6 @@ class CoxRegression(TorchEstimator):
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         return tags
-
-
-def rotate(centred: Array) -> tuple[Array, Array]:
-    """Scores (n, rank) and orthonormal rows (rank, p) with centred = scores @ rows."""
-    left, sizes, right = np.linalg.svd(centred, full_matrices=False)
-    kept = sizes > sizes.max(initial=0.0) * 1e-12
-    return left[:, kept] * sizes[kept], right[kept]
-
-
-def newton_ridge(
-    features: Array,
-    sets: RiskSets,
-    alpha: float,
-    *,
-    start: Array | None = None,
-    tol: float = 1e-9,
-    max_iter: int = 50,
-) -> tuple[Array, int]:
-    """Coefficients of the ridge objective by Newton's method, with steps halved while they do not help.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, p)
-        Centred.
-    sets : RiskSets
-        Of the same patients.
-    alpha : float
-        Strength of the penalty.
-    start : ndarray of shape (p,), optional
-        Where to begin, such as the answer for a near alpha.
-    tol : float
-        Largest gradient, per patient, at which it stops.
-    max_iter : int
-        Steps, at most.
-
-    Returns
-    -------
-    coefficients : ndarray of shape (p,)
-    n_iter : int
-        Steps made, at least 1; 0 where no minimum was reached, and the coefficients are not to be used.
-    """
-    beta = np.zeros(features.shape[1]) if start is None else start
-    value, gradient, hessian = _newton_terms(features, sets, alpha, beta)
-    for step in range(1, max_iter + 1):
-        if np.abs(gradient).max(initial=0.0) <= tol:
-            return beta, step
-        try:
-            move = np.linalg.solve(hessian, gradient)
-        except np.linalg.LinAlgError:
-            return beta, 0
-        size = 1.0
-        while size > 1e-8:
-            found = _newton_terms(features, sets, alpha, beta - size * move)
-            if found[0] <= value + 1e-12 * abs(value):
-                break
-            size /= 2
-        else:
-            return beta, 0
-        beta = beta - size * move
-        value, gradient, hessian = found
-    return beta, 0
-
-
-def _newton_terms(features: Array, sets: RiskSets, alpha: float, beta: Array) -> tuple[float, Array, Array]:
-    """Ridge objective, its gradient (p,) and Hessian (p, p), with Efron's ties."""
-    order, members, last, tie, fraction = (part.numpy() for part in sets[:5])
-    x = features[order]
-    eta = x @ beta
-    if len(eta) and np.ptp(eta) > _LARGEST_RANGE:
-        return np.inf, np.zeros_like(beta), np.eye(len(beta))
-    w = np.exp(eta - eta.max())
-    tied_w = np.bincount(tie, w[members], len(sets.times))
-    at_risk = np.cumsum(w)[last] - fraction * tied_w[tie]  # (n_events,)
-    weighted = w[:, None] * x
-    tied_x = np.zeros((len(sets.times), x.shape[1]))
-    np.add.at(tied_x, tie, weighted[members])
-    means = (np.cumsum(weighted, axis=0)[last] - fraction[:, None] * tied_x[tie]) / at_risk[:, None]
-    # Each patient's share of all the sums at risk that it is in, less what Efron takes from the tied.
-    ends = np.bincount(last, 1 / at_risk, len(x))
-    shares = np.cumsum(ends[::-1])[::-1].copy()
-    shares[members] -= np.bincount(tie, fraction / at_risk, len(sets.times))[tie]
-    n = len(x)
-    value = (np.log(at_risk) + eta.max() - eta[members]).sum() / n + alpha / 2 * beta @ beta
-    gradient = (means - x[members]).sum(0) / n + alpha * beta
-    hessian = ((w * shares)[:, None] * x).T @ x - means.T @ means
-    return float(value), gradient, hessian / n + alpha * np.eye(len(beta))
 
 
 def _penalised(features: Array, sets: RiskSets, ridge: float) -> Callable[[Array], tuple[float, Array]]:
