@@ -197,7 +197,8 @@ _PAGE = """
     const colours = points.map((point) => point.getAttribute("fill"));
     const logs = data.burden.map((value) => Math.log(1 + value));
     const low = Math.min(...logs), high = Math.max(...logs);
-    const chosen = new Set(), first = state.textContent;
+    const chosen = new Set(), plain = state.textContent;
+    let first = plain;
     let current = -1;
     const shown = (i) => !chosen.size || chosen.has(data.type[i]);
     const words = (i) => [data.names[i], data.types[data.type[i]], data.projects[data.project[i]],
@@ -223,12 +224,14 @@ _PAGE = """
     }
     function paint() {
       const dark = byBurden.getAttribute("aria-pressed") === "true";
+      const ends = [Math.min(...data.burden), Math.max(...data.burden)].map((n) => n.toLocaleString("en-US"));
+      first = dark ? `Palest: ${ends[0]} mutations, darkest: ${ends[1]}, on a logarithmic scale.` : plain;
       points.forEach((mark, i) => {
         mark.classList.toggle("pale", !shown(i));
         const share = (logs[i] - low) / (high - low || 1);
-        mark.setAttribute("fill", dark ? `hsl(${220 - 190 * share}, 80%, ${72 - 40 * share}%)` : colours[i]);
+        mark.setAttribute("fill", dark ? `hsl(215, 70%, ${84 - 62 * share}%)` : colours[i]);
       });
-      if (current >= 0 && !shown(current)) point(-1);
+      if (current < 0 || !shown(current)) point(-1);
     }
     svg.addEventListener("pointermove", (event) => {
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
