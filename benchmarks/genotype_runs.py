@@ -73,7 +73,10 @@ def row(name: str, calls: np.ndarray, n_snps: int, n_panel: int, folder: Path) -
 
 
 def scaling(folder: Path) -> pd.DataFrame:
-    """Speed and memory on real sets and on simulated chromosomes of up to 100,000 SNPs."""
+    """Speed and memory on real sets and on simulated chromosomes of up to 100,000 SNPs.
+
+    The peak also counts what the starting process held, so it is an upper bound.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for name, data in (("LCT window, MAF >= 1%", load_lct(min_maf=0.01)), ("805 SNPs", load_805())):
