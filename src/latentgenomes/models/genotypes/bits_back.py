@@ -24,7 +24,7 @@ difference of two entries of a table of the normal distribution function, so all
 |---|---|---|
 | $z$ | `cells` | (k,), numbers of cells |
 | $q$ | `cell_shares` | (k, 193), cumulative |
-| $p(z)$ | `prior` | (k, 193), cumulative |
+| $p(z)$ | `prior_shares` | (k, 193), cumulative |
 | $s$ | `state` | scalar |
 | $B$ | `before` | scalar |
 | $F$ | `share` | scalar |
