@@ -103,7 +103,8 @@ def _trial(
 def differences(trials: pd.DataFrame, *, baseline: str = BASELINE) -> pd.DataFrame:
     """Paired differences of macro-F1 to a baseline, by task and protocol.
 
-    A method that was run on fewer splits than the baseline is compared on those.
+    Where a method and the baseline were not run on the same splits, those that both have are taken; a method
+    with fewer than two of them is left out.
 
     Parameters
     ----------
@@ -124,9 +125,13 @@ def differences(trials: pd.DataFrame, *, baseline: str = BASELINE) -> pd.DataFra
         reference = scores[scores["method"] == baseline]
         first = True
         for method, own in scores.groupby("method", sort=False):
-            if method == baseline or len(reference) < 2 or len(own) < 2:
+            if method == baseline:
                 continue
-            both = pd.concat([reference[reference["split"].isin(own["split"])], own], ignore_index=True)
+            shared = set(reference["split"]) & set(own["split"])
+            if len(shared) < 2:
+                continue
+            both = pd.concat([reference, own], ignore_index=True)
+            both = both[both["split"].isin(shared)]
             found = paired_differences(both, baseline=baseline, test_fraction=TEST_FRACTION)
             found = found if first else found[found["method"] != baseline]
             frames.append(found.assign(task=str(task), protocol=str(protocol)))
