@@ -30,7 +30,7 @@ def store(
     table: pd.DataFrame, name: str, files: tuple[str, ...], code: tuple[str, ...], start: float
 ) -> None:
     """Write a table with its record."""
-    registry = load_registry()
+    registry = load_registry().set_index("name")
     record = {
         "parameters": {"command": "python benchmarks/genotype_vaes.py"},
         "data": {file: str(registry.loc[file, "sha256"]) for file in files},

@@ -134,7 +134,7 @@ def code_lengths(
         Columns split, method, group, n_haplotypes, bits_per_haplotype, ratio (against 1 bit a SNP, the model
         known to both sides), and for real bytes (group "all" only) model_bytes at 16 bits a weight, and
         haplotypes encoded and decoded per second. Methods are "published metric", "negative ELBO",
-        "importance bound" (100 draws), "bytes, rounded", "bytes, bits back", each after the model's name.
+        "importance bound" (20 draws), "bytes, rounded", "bytes, bits back", each after the model's name.
     """
     chosen = LCT_VAES if settings is None else settings
     train, test = grouped_split(data.metadata["person"], test_fraction=0.1, random_state=seed)
@@ -148,7 +148,7 @@ def code_lengths(
         bits = {
             "published metric": published_bits(new, model.inverse_transform(latent, given), latent.shape[1]),
             "negative ELBO": model.bits(new, given),
-            "importance bound": model.bits(new, given, n_draws=100),
+            "importance bound": model.bits(new, given, n_draws=20),
         }
         if model.n_previous:  # its reconstruction alone, without the calls before, means little
             del bits["published metric"]
