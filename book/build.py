@@ -6,7 +6,9 @@ python book/build.py runtimes TARGET NOTEBOOK...          write the page with ru
 """
 
 import argparse
+import csv
 import filecmp
+import re
 import shutil
 from pathlib import Path
 
@@ -24,8 +26,53 @@ MIRRORED = (
 )
 IGNORED = ("__pycache__", ".ipynb_checkpoints")
 
+#: Above a table of a page whose numbers stand in data/results: which rows, and which columns fill it.
+RESULTS = re.compile(
+    r"<!-- results: (?P<table>[\w/]+) where (?P<where>[\w= ]+) show (?P<show>[\w:. ]+) -->\n"
+)
+
 #: Made here and not in the repository, so a mirror must not delete it.
 RUNTIMES = Path("book/runtimes.md")
+
+
+def filled(text, root):
+    """Text of a page with the numbers of its marked tables, from the tables of full runs.
+
+    A row is found by its second cell, the method. What has not been run is said to be so.
+    """
+    pieces = []
+    rest = text
+    while match := RESULTS.search(rest):
+        body, blank, after = rest[match.end() :].partition("\n\n")
+        head, rule, *rows = body.splitlines()
+        known = stored_rows(root / f"data/results/{match['table']}.csv", match["where"].split())
+        shown = [column.split(":") for column in match["show"].split()]
+        pieces += [
+            rest[: match.start()],
+            "\n".join([head, rule, *(fill_row(row, known, shown) for row in rows)]),
+        ]
+        rest = blank + after
+    return "".join([*pieces, rest])
+
+
+def stored_rows(path, where):
+    """Rows of a stored table by method, those with the given values in the given columns."""
+    if not path.is_file():
+        return {}
+    wanted = [condition.split("=") for condition in where]
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["method"]: row for row in rows if all(row[column] == value for column, value in wanted)}
+
+
+def fill_row(line, known, shown):
+    """One row of a Markdown table: empty cells become the columns of the stored row."""
+    cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+    if any(cells[2:]):
+        return line
+    row = known.get(cells[1].strip("`"))
+    numbers = [format(float(row[name]), layout) for name, layout in shown] if row else ["not run"]
+    return f"| {' | '.join([*cells[:2], *numbers, *[''] * (len(shown) - len(numbers))])} |"
 
 
 def mirrored_files(root):
@@ -48,6 +95,8 @@ def mirror(root, target):
         if not copy.is_file() or not filecmp.cmp(root / name, copy, shallow=False):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, copy)
+            if name.suffix == ".md" and RESULTS.search(text := copy.read_text(encoding="utf-8")):
+                copy.write_text(filled(text, root), encoding="utf-8")
     staged = {Path("notebooks") / path.name for path in (root / "notebooks").glob("*.ipynb")}
     present = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
     for name in present - {*wanted, *staged, RUNTIMES}:
