@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 from itertools import product
-from pathlib import Path
 
 import pandas as pd
 from gexbert import RESULTS, WORK, hashes
@@ -38,6 +37,14 @@ CODE = (
 FOLDER = WORK / "classification"
 
 
+def weights_digest(model: GexBERT) -> str:
+    """SHA-256 of the weights; settings such as the name of a checkpoint do not count."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.module_.state_dict().items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def cells(arguments: argparse.Namespace) -> None:
     """Score the methods on the cells asked for."""
     backbone = GexBERT.load(arguments.weights)
@@ -46,7 +53,7 @@ def cells(arguments: argparse.Namespace) -> None:
     del backbone.feature_names_in_  # the workflow passes arrays
     draws = range(*arguments.draws)
     asked = [Cell(arguments.labels, k, draw) for draw, k in product(draws, arguments.genes)]
-    digest = hashlib.sha256(Path(arguments.weights).read_bytes()).hexdigest()
+    digest = weights_digest(GexBERT.load(arguments.weights))
     scores = classify(task, backbone, asked, methods=arguments.methods, folder=FOLDER / digest[:12])
     about = {"weights_sha256": digest, "steps": backbone.n_steps, "n_test": len(task.test)}
     (FOLDER / digest[:12] / "about.txt").write_text(json.dumps(about), encoding="utf-8")
@@ -55,7 +62,7 @@ def cells(arguments: argparse.Namespace) -> None:
 
 def tables(arguments: argparse.Namespace) -> None:
     """Collect finished cells into two tables."""
-    digest = hashlib.sha256(Path(arguments.weights).read_bytes()).hexdigest()
+    digest = weights_digest(GexBERT.load(arguments.weights))
     folder = FOLDER / digest[:12]
     scores = pd.DataFrame([json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))])
     scores = scores.sort_values(["n_labels", "n_genes", "method", "draw"], ignore_index=True)
