@@ -22,8 +22,9 @@ from latentgenomes.data.pathways import (
 from latentgenomes.evaluate.pathways import (
     chance_dominance,
     dominant_pathway,
+    fold_predictions,
     genes_found,
-    grouped_predictions,
+    group_folds,
     pathway_scores,
     predict_targets,
     random_gene_sets,
@@ -190,14 +191,15 @@ def test_no_group_is_on_both_sides_and_every_sample_is_predicted_once():
     groups = np.repeat(np.arange(20), 3)
     X = np.column_stack([groups, generator.normal(size=60)]).astype(float)
     Remember.seen = []
-    predicted = grouped_predictions(Remember(), X, X[:, 1], groups)
+    folds = group_folds(groups, random_state=3)
+    predicted = fold_predictions(Remember(), X, X[:, 1], folds)
     assert np.isfinite(predicted).all()
     assert len(Remember.seen) == 5
     left_out = [set(groups) - set(seen) for seen in Remember.seen]
     assert sorted(int(g) for out in left_out for g in out) == list(range(20))  # each group once
     assert all(len(seen) == 3 * len(set(seen)) for seen in Remember.seen)  # and whole
     labels = (X[:, 1] > 0).astype(int)
-    chances = grouped_predictions(LogisticRegression(), X, labels, groups)
+    chances = fold_predictions(LogisticRegression(), X, labels, folds)
     assert chances[labels == 1].mean() > chances[labels == 0].mean()
     assert chances.min() >= 0
     assert chances.max() <= 1
@@ -206,23 +208,40 @@ def test_no_group_is_on_both_sides_and_every_sample_is_predicted_once():
 def test_rank_agreement_within_types_is_blind_to_the_type():
     generator = np.random.default_rng(1)
     types = np.repeat(["A", "B", "C", "few"], [200, 300, 100, 6])
+    folds = generator.integers(5, size=606)
     level = pd.Series(types).map({"A": 0.0, "B": 5.0, "C": 10.0, "few": 0.0}).to_numpy()
     truth = level + generator.normal(size=606)
-    only_type = rank_agreement(truth, level + 1e-3 * generator.normal(size=606), types)
+    only_type = rank_agreement(truth, level + 1e-3 * generator.normal(size=606), types, folds)
     assert only_type["overall"] > 0.8
     assert abs(only_type["within"]) < 4 * only_type["within_se"]
     assert (only_type["n"], only_type["n_types"]) == (606, 3)
-    # By hand: the types' correlations, weighted in Fisher's z.
+    # By hand: the correlations of a type in a fold, weighted in Fisher's z.
     noisy = truth + generator.normal(size=606)
-    found = rank_agreement(truth, noisy, types)
-    own = [spearmanr(truth[types == k], noisy[types == k]).statistic for k in "ABC"]
-    weights = [197, 297, 97]
-    assert found["within"] == pytest.approx(np.tanh(np.dot(np.arctanh(own), weights) / sum(weights)))
+    found = rank_agreement(truth, noisy, types, folds)
+    z, weights = [], []
+    for kind in "ABC":
+        for fold in range(5):
+            own = (types == kind) & (folds == fold)
+            z.append(np.arctanh(spearmanr(truth[own], noisy[own]).statistic))
+            weights.append(own.sum() - 3)
+    assert found["within"] == pytest.approx(np.tanh(np.dot(z, weights) / sum(weights)))
     assert found["within_se"] == pytest.approx(np.sqrt(1.06 / sum(weights)))
     assert found["overall"] == pytest.approx(spearmanr(truth, noisy).statistic)
-    flat = rank_agreement(truth, np.ones(606), types)
+    flat = rank_agreement(truth, np.ones(606), types, folds)
     assert (flat["overall"], flat["within"]) == (0.0, 0.0)
-    assert np.isnan(rank_agreement(truth[:4], noisy[:4], types[:4])["within"])
+    assert np.isnan(rank_agreement(truth[:4], noisy[:4], types[:4], folds[:4])["within"])
+
+
+def test_the_mean_of_the_other_folds_is_no_knowledge():
+    generator = np.random.default_rng(4)
+    types = np.repeat(["A", "B", "C"], 60)
+    truth = generator.normal(size=180)
+    folds = group_folds(np.arange(180), random_state=0)
+    known = np.column_stack([types == kind for kind in "ABC"]).astype(float)
+    predicted = fold_predictions(Ridge(1e-6), known, truth, folds)
+    assert rank_agreement(truth, predicted, types, folds)["within"] == pytest.approx(0, abs=1e-12)
+    # Across folds the same predictions seem to rank the wrong way round.
+    assert rank_agreement(truth, predicted, types, np.zeros(180))["within"] < -0.15
 
 
 def test_targets_are_predicted_from_each_input_where_they_are_known():

@@ -32,6 +32,8 @@ from latentgenomes.extras import require
 Array = npt.NDArray[np.float64]
 GeneSets = Mapping[str, Sequence[str]]
 
+_FEWEST = 5  # samples of a type in a fold that a rank correlation needs
+
 
 def genes_found(expression: pd.DataFrame, gene_sets: GeneSets) -> dict[str, list[str]]:
     """Genes of every set that the expression matrix has, in the order of the set."""
@@ -200,16 +202,33 @@ def chance_dominance(scores: pd.DataFrame, random_scores: pd.DataFrame) -> pd.Da
     ).loc[list(scores.columns)]
 
 
-def grouped_predictions(
-    estimator: Any,
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    groups: Any,
-    *,
-    n_folds: int = 5,
-    random_state: int = 0,
-) -> Array:
-    """Predict every sample by a model that saw no sample of its group.
+def group_folds(groups: Any, *, n_folds: int = 5, random_state: int = 0) -> npt.NDArray[np.int64]:
+    """Deal whole groups out to folds.
+
+    Parameters
+    ----------
+    groups : sequence of length n_samples
+        Such as donors.
+    n_folds : int
+        Number of folds, at least 2.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Fold of every sample, from 0.
+    """
+    names = np.asarray(groups).astype(str)
+    folds = np.zeros(len(names), dtype=np.int64)
+    dealer = GroupKFold(n_folds, shuffle=True, random_state=random_state)
+    for number, (_, test) in enumerate(dealer.split(names[:, None], groups=names)):
+        folds[test] = number
+    return folds
+
+
+def fold_predictions(estimator: Any, X: npt.ArrayLike, y: npt.ArrayLike, folds: npt.ArrayLike) -> Array:
+    """Predict every sample by a model that was fitted on the other folds.
 
     Parameters
     ----------
@@ -217,22 +236,18 @@ def grouped_predictions(
         Cloned for every fold. Of a classifier, the probability of the second class is taken.
     X : array of shape (n_samples, n_features)
     y : array of shape (n_samples,)
-    groups : sequence of length n_samples
-        Such as donors.
-    n_folds : int
-        Folds of whole groups.
-    random_state : int
-        Seed of the folds.
+    folds : array of shape (n_samples,)
+        From `group_folds`.
 
     Returns
     -------
     ndarray of shape (n_samples,)
     """
-    features, target = np.asarray(X, dtype=np.float64), np.asarray(y)
+    features, target, fold = np.asarray(X, dtype=np.float64), np.asarray(y), np.asarray(folds)
     predicted = np.full(len(target), np.nan)
-    folds = GroupKFold(n_folds, shuffle=True, random_state=random_state)
-    for training, test in folds.split(features, target, np.asarray(groups).astype(str)):
-        model = clone(estimator).fit(features[training], target[training])
+    for number in np.unique(fold):
+        test = fold == number
+        model = clone(estimator).fit(features[~test], target[~test])
         if hasattr(model, "predict_proba"):
             predicted[test] = model.predict_proba(features[test])[:, 1]
         else:
@@ -241,46 +256,54 @@ def grouped_predictions(
 
 
 def rank_agreement(
-    truth: npt.ArrayLike, predicted: npt.ArrayLike, types: Any, *, min_samples: int = 20
+    truth: npt.ArrayLike, predicted: npt.ArrayLike, types: Any, folds: npt.ArrayLike, *, min_samples: int = 20
 ) -> dict[str, float]:
     """Spearman correlation of truth and prediction, over all samples and within types.
 
-    Over all samples, a model that only knows the type scores high where types differ. Within types it
-    scores nothing.
+    Over all samples, a model that only knows the type scores high where types differ. Within types it scores
+    nothing, if only samples of one fold are compared. Across folds it would seem to be *worse* than nothing:
+    the mean of the other folds is low where a fold is high.
 
     Parameters
     ----------
     truth, predicted : array of shape (n_samples,)
     types : sequence of length n_samples
         Such as histologies.
+    folds : array of shape (n_samples,)
+        In which fold each sample was predicted.
     min_samples : int
-        Types of fewer samples are left out of the mean within types, at least 5.
+        Types of fewer samples are left out within types, and so are folds with fewer than 5 of a type.
 
     Returns
     -------
     dict
-        ``n``; ``overall`` and its p_value; ``within``: the mean of the types' correlations in Fisher's z,
-        each weighted by n - 3; its standard error ``within_se`` (of z); ``n_types``. NaN where no type is
-        large enough. A constant prediction has correlation 0.
+        ``n``; ``overall`` and its p_value; ``within``: the mean, in Fisher's z, of the correlations of the
+        samples of one type in one fold, each weighted by n - 3; its standard error ``within_se`` (of z);
+        ``n_types``. NaN where no type is large enough. A constant prediction has correlation 0.
 
     References
     ----------
     Fieller et al. 1957, Biometrika 44:470 (variance 1.06 / (n - 3) of z).
     """
     y, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    names = np.asarray(types).astype(str)
+    names, fold = np.asarray(types).astype(str), np.asarray(folds)
     kinds, counts = np.unique(names, return_counts=True)
-    large = [(kind, n) for kind, n in zip(kinds, counts, strict=True) if n >= max(min_samples, 5)]
-    z = [np.arctanh(np.clip(_spearman(y[names == k], p[names == k])[0], -0.999, 0.999)) for k, _ in large]
-    weights = np.array([n - 3.0 for _, n in large])
+    z, weights, used = [], [], set()
+    for kind in kinds[counts >= min_samples]:
+        for number in np.unique(fold):
+            own = (names == kind) & (fold == number)
+            if own.sum() >= _FEWEST:
+                z.append(np.arctanh(np.clip(_spearman(y[own], p[own])[0], -0.99, 0.99)))
+                weights.append(own.sum() - 3.0)
+                used.add(kind)
     overall, p_value = _spearman(y, p)
     return {
         "n": len(y),
         "overall": overall,
         "p_value": p_value,
-        "within": float(np.tanh(np.average(z, weights=weights))) if large else np.nan,
-        "within_se": float(np.sqrt(1.06 / weights.sum())) if large else np.nan,
-        "n_types": len(large),
+        "within": float(np.tanh(np.average(z, weights=weights))) if z else np.nan,
+        "within_se": float(np.sqrt(1.06 / sum(weights))) if z else np.nan,
+        "n_types": len(used),
     }
 
 
@@ -328,17 +351,17 @@ def predict_targets(
         values = targets[target].to_numpy(dtype=np.float64)
         known = np.isfinite(values)
         binary = bool(np.isin(values[known], (0.0, 1.0)).all())
+        folds = group_folds(donors[known], random_state=random_state)
         for name, X in inputs.items():
-            predicted = grouped_predictions(
+            predicted = fold_predictions(
                 classifier if binary else regressor,
                 np.asarray(X)[known],
                 values[known].astype(int) if binary else values[known],
-                donors[known],
-                random_state=random_state,
+                folds,
             )
             auroc = float(roc_auc_score(values[known], predicted)) if binary else np.nan
             records.append(
                 {"target": target, "input": name, "auroc": auroc}
-                | rank_agreement(values[known], predicted, names[known])
+                | rank_agreement(values[known], predicted, names[known], folds)
             )
     return pd.DataFrame.from_records(records)
