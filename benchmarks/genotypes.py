@@ -1,7 +1,7 @@
 """Every line of the acceptance table of the genotype study, from stored tables; or the runs that make them.
 
 Print:  python benchmarks/genotypes.py
-Run:    python benchmarks/genotypes.py --run compression scaling roundtrip entropy canids
+Run:    python benchmarks/genotypes.py --run compression scaling roundtrip entropy canids latents
 
 Runs read real data, take minutes each, and write tables with their record into data/results/genotypes. Splits
 that are finished are kept in build/genotypes, so that a killed run goes on.
@@ -29,7 +29,7 @@ from latentgenomes.data.genotypes import (
 from latentgenomes.data.registry import load_registry
 from latentgenomes.data.simulate.genotypes import simulate_haplotypes
 from latentgenomes.provenance import write_results
-from latentgenomes.workflows import compression, diversity
+from latentgenomes.workflows import canids, compression, diversity
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "genotypes"
@@ -133,6 +133,23 @@ def run_canids() -> None:
     store(pd.concat(places), "canids_places", {"n_repeats": 5}, checksums(*WOLF_FILES), diversity.CODE)
 
 
+def run_latents() -> None:
+    """Real wolves and simulated canids by an autoencoder, beside principal components of the same width."""
+    wolves = load_wolves()
+    parts = [
+        kept(f"wolves{block:g}", lambda block=block: canids.locate_by_codes(wolves, block_degrees=block))
+        for block in (0.0, 5.0, 10.0)
+    ]
+    used = checksums(*WOLF_FILES)
+    store(pd.concat(parts), "canids_latent_places", {"n_latent": 10, "n_snps": 1500}, used, canids.CODE)
+    model, settings = "EarlyWolfAdmixture_6F14", {"n_animals": 60, "length": 1_000_000, "min_maf": 0.01}
+    drawn = simulate_haplotypes(model, 60, length=1_000_000, min_maf=0.01, random_state=0).data
+    table = kept("canid_classes", lambda: canids.classify_canids(drawn))
+    store(
+        table, "canids_classes", {"model": model, "n_latent": 8, "n_snps": 1500} | settings, {}, canids.CODE
+    )
+
+
 def store(table: pd.DataFrame, name: str, settings: dict, data: dict, code: tuple) -> None:
     """Write a table of a run with its record."""
     once = table[table["level"] == "all"] if "level" in table else table  # groups repeat the seconds of all
@@ -154,6 +171,7 @@ RUNS = {
     "roundtrip": run_roundtrip,
     "entropy": run_entropy,
     "canids": run_canids,
+    "latents": run_latents,
 }
 
 
