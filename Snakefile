@@ -102,7 +102,7 @@ rule results:
 rule full_run:
     input: notebook="notebooks/{name}.ipynb", preset="notebooks/params/{name}.full.yaml", tables=TABLES
     output: "build/results/{name}/{name}.ipynb"
-    params: code=FINGERPRINT, subject=lambda wildcards: wildcards.name.rpartition("_")[0]
+    params: code=FINGERPRINT, subject=lambda wildcards: wildcards.name.rpartition("_")[0].replace("survival", "expression")
     shell:
         "latentgenomes run {wildcards.name} -f {input.preset} -o build/results/{wildcards.name}"
         " && mkdir -p data/results/{params.subject}"
