@@ -17,7 +17,9 @@ from latentgenomes.data.registry import available
 from latentgenomes.provenance import fingerprint
 
 BOOK = "build/book-src"
-NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
+# A notebook outside the table of contents is not finished: it is tested, and no page shows it.
+CONTENTS = set(Path("book/_toc.yml").read_text(encoding="utf-8").split())
+NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb") if f"notebooks/{path.stem}" in CONTENTS)
 PRESETS = sorted(path.name.removesuffix(".full.yaml") for path in Path("notebooks/params").glob("*.full.yaml"))
 CODE = sorted(path for path in Path("src").rglob("*.py") if path.name != "cli.py")
 FINGERPRINT = hashlib.sha256("".join(f"{path} {fingerprint(path)}\n" for path in CODE).encode()).hexdigest()
