@@ -188,7 +188,7 @@ def test_calls_that_are_none_are_refused(calls, message):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="method must be one of copying, but it is 'zip'"):
+    with pytest.raises(ValueError, match="method must be one of copying, vae, but it is 'zip'"):
         HaplotypeCodec("zip").fit(PANEL)
 
 

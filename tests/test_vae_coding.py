@@ -268,7 +268,7 @@ def test_a_model_that_is_told_populations_is_refused():
 def test_real_haplotypes_come_back_from_a_tenth_of_their_bits():
     data = load_lct(0.05)
     train, test = grouped_split(data.metadata["person"], test_fraction=0.1, random_state=0)
-    vae = HaplotypeVAE(8, hidden=(64,), max_epochs=6, batch_size=64, random_state=0, n_components=1)
+    vae = HaplotypeVAE(8, hidden=(64,), max_epochs=20, batch_size=64, random_state=0, n_components=1)
     codec = HaplotypeCodec("vae", model=VAECoding(vae)).fit(data.calls[train])
     new = data.calls[test]
     packed = codec.compress(new)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -185,6 +186,7 @@ def test_the_plan_names_systems_and_has_its_baseline():
 
 
 def test_finished_tables_compute_nothing_and_are_written_with_their_origin(tumours, tmp_path, monkeypatch):
+    tumours = replace(tumours, folder=tmp_path / "cells")  # other tests leave cells of other methods
     compare_typing(tumours, ["concat", "svm"], n_splits=2)
     hide_profiles(tumours, ["svm"], n_splits=3)
 
