@@ -93,7 +93,7 @@ def score_representation(
         parts = [fitted.transform(part) for part in parts]
         # One scale for all: a coordinate that says nothing has a tiny spread and must keep it.
         scale = max(float(parts[0].std(axis=0).max()), 1e-12)
-        parts, strength = [part / scale for part in parts], _STRENGTH
+        parts, strength = [part / scale for part in parts], _STRENGTH  # type: ignore[misc]
     scores = []
     for names in labels:
         regression = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
