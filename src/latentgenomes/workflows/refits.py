@@ -52,7 +52,7 @@ def compare_refits(
     -------
     DataFrame
         One row per case, seed and tool: case, seed, tool, precision, recall and presence_f1 (of a signature
-        in a sample, over all of them), relative_error (sum of absolute errors over the sum of true exposures),
+        in a sample, over all of them), relative_error (sum of absolute errors over that of true exposures),
         seconds (wall clock; the peer runs in a process of its own).
 
     Raises
