@@ -162,6 +162,13 @@ def page_tables(stored: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, pd.D
                 "gene_correlation": correlation.groupby("method")["gene_correlation"].mean(),
             }
             found[f"{name}_means"] = name, wide.assign(dataset=name, **about).reset_index()
+    if "imputation" in stored and "gexbert_imputation_means" in stored:
+        first = stored["imputation"][stored["imputation"]["seed"] == 0]
+        wide = first.pivot_table(index="method", columns="mask", values="rmse", sort=False)
+        wide.columns = [f"{float(rate):g}" for rate in wide.columns]
+        network = stored["gexbert_imputation_means"].set_index("method").loc[["gexbert"]]
+        both = pd.concat([wide[network.columns], network]).rename_axis("method")
+        found["imputation_beside"] = "imputation", both.assign(seed=0).reset_index()
     if "structures" in stored:
         wide = stored["structures"].pivot_table(index="method", columns="mask", values="rmse")
         found["structures_means"] = "structures", wide.assign(dataset="mirna").reset_index()
