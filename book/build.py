@@ -28,7 +28,7 @@ IGNORED = ("__pycache__", ".ipynb_checkpoints")
 
 #: Above a table of a page whose numbers stand in data/results: which rows, and which columns fill it.
 RESULTS = re.compile(
-    r"<!-- results: (?P<table>[\w/]+) where (?P<where>[\w= ]+) show (?P<show>[\w:. ]+) -->\n"
+    r"<!-- results: (?P<table>[\w/]+) where (?P<where>[\w= ]+) show (?P<show>[\w:.+ ]+) -->\n"
 )
 
 #: Made here and not in the repository, so a mirror must not delete it.
@@ -71,7 +71,11 @@ def fill_row(line, known, shown):
     if any(cells[2:]):
         return line
     row = known.get(cells[1].strip("`"))
-    numbers = [format(float(row[name]), layout) for name, layout in shown] if row else ["not run"]
+    numbers = (
+        [format(float(row[name]), layout) if row[name] else "-" for name, layout in shown]
+        if row
+        else ["not run"]
+    )
     return f"| {' | '.join([*cells[:2], *numbers, *[''] * (len(shown) - len(numbers))])} |"
 
 

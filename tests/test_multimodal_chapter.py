@@ -51,6 +51,21 @@ def test_empty_cells_are_filled_from_the_stored_row(build, tmp_path):
     assert build.filled("no table\n", tmp_path) == "no table\n"
 
 
+def test_signs_are_shown_and_what_is_not_measured_is_a_dash(build, tmp_path):
+    table = tmp_path / "data" / "results" / "toy" / "t.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("n,method,gain,loss\n1,a,0.25,\n")
+    marker = "<!-- results: toy/t where n=1 show gain:+.1f loss:.2f -->"
+    page = f"{marker}\n| a | b | c | d |\n|---|---|---|---|\n| x | a | | |\n"
+    assert "| x | a | +0.2 | - |" in build.filled(page, tmp_path)
+
+
+def test_every_marker_of_a_page_is_understood(build):
+    for page in (ROOT / "book").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert len(build.RESULTS.findall(text)) == text.count("<!-- results:"), page.name
+
+
 def test_the_mirror_holds_the_numbers_and_the_page_does_not(build, tmp_path):
     for name in build.MIRRORED:
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
