@@ -1,6 +1,6 @@
 """Pretrain GexBERT on miRNAs, with its curve, and measure its alternatives.
 
-Run: python benchmarks/gexbert.py pretrain [--steps 1500] [--until 500]
+Run: python benchmarks/gexbert.py pretrain [--steps 5000] [--until 500]
      python benchmarks/gexbert.py alternatives [--steps 400]
      python benchmarks/gexbert.py imputation
      python benchmarks/gexbert.py attention
@@ -170,7 +170,7 @@ if __name__ == "__main__":
     parser.add_argument("--until", type=int, default=None)
     chosen = parser.parse_args()
     if chosen.what == "pretrain":
-        pretrain(chosen.steps or 1500, chosen.until)
+        pretrain(chosen.steps or GexBERT().n_steps, chosen.until)
     elif chosen.what == "alternatives":
         alternatives(chosen.steps or 400)
     else:
