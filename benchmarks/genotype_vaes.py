@@ -51,9 +51,18 @@ def run_codes(names: list[str]) -> None:
 def run_simulation(names: list[str]) -> None:
     """Artificial haplotypes of the 805 SNPs."""
     start = time.process_time()
-    table = haplotype_vaes.compare_simulations(names, n_repeats=2, folder=KEPT)
+    scores = haplotype_vaes.compare_simulations(names, n_repeats=3, folder=KEPT)
+    means = scores.groupby("source", sort=False).mean().drop(columns="repeat").rename_axis("method")
+    decay = haplotype_vaes.simulated_decay(folder=KEPT)
     files = (*FILES_805.values(), SNPS_805_FILE, PANEL_FILE)
-    store(table, "simulation", files, haplotype_vaes.CODE, start)
+    tables = {
+        "simulation": scores,
+        "simulation_means": means.round(4).assign(n_snps=805).reset_index(),
+        "simulation_decay": decay.round(5),
+        "simulation_bits": haplotype_vaes.learnt_bits(names, folder=KEPT).round(1).assign(n_snps=805),
+    }
+    for name, table in tables.items():
+        store(table, name, files, haplotype_vaes.CODE, start)
 
 
 def run_ancestry(datasets: list[str], methods: list[str]) -> None:
@@ -62,7 +71,14 @@ def run_ancestry(datasets: list[str], methods: list[str]) -> None:
     scores = ancestry.classify_ancestry(datasets, methods, folder=KEPT)
     files = (*[FILES_805["real"], SNPS_805_FILE, LCT_FILE, PANEL_FILE], *AWESOME)
     store(scores, "ancestry_folds", files, ancestry.CODE, start)
-    store(ancestry.ancestry_summary(scores), "ancestry", files, ancestry.CODE, start)
+    summary = ancestry.ancestry_summary(scores)
+    store(summary, "ancestry", files, ancestry.CODE, start)
+    wide = summary.pivot(index="method", columns=["dataset", "level"], values="mean")
+    wide.columns = ["_".join(column) for column in wide.columns]
+    n_splits = int(summary["n_splits"].max())
+    store(
+        wide.round(4).assign(n_splits=n_splits).reset_index(), "ancestry_means", files, ancestry.CODE, start
+    )
 
 
 if __name__ == "__main__":

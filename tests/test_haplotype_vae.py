@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentgenomes.data.genotypes import LCT_FILE, PANEL_FILE, load_lct
@@ -292,6 +292,23 @@ def test_samples_have_the_frequencies_of_their_population(plain, told):
         other = CALLS[name != POPULATION].mean(0)
         assert np.abs(drawn - true).mean() < 0.5 * np.abs(drawn - other).mean()
     assert np.corrcoef(plain.sample(n, random_state=1).mean(0), CALLS.mean(0))[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 1.7])
+def test_temperature_divides_the_log_odds(plain, temperature):
+    n = 300
+    drawn = plain.sample(n, aggregate=False, temperature=temperature, random_state=1)
+    rng = np.random.default_rng(1)
+    rng.choice(1, n, p=[1.0])  # the population: there is one
+    probability = plain.inverse_transform(rng.standard_normal((n, FIT["n_latent"])))
+    odds = special.expit(special.logit(probability) / temperature)
+    np.testing.assert_array_equal(drawn, rng.random(odds.shape) < odds)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan])
+def test_a_temperature_not_above_zero_is_refused(plain, temperature):
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        plain.sample(2, temperature=temperature)
 
 
 def test_populations_shape_the_mixture_of_a_model_that_is_not_told():

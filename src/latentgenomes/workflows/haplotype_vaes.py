@@ -62,6 +62,8 @@ SNP805_VAES: dict[str, dict[str, Any]] = {
     "plain": {"n_latent": 32, "n_components": 16},
     "causal": {"n_previous": 32, "n_components": 16},
 }
+#: Temperatures of the draws; all are reported. The last came from a look at AATS with one draw of each.
+SNP805_TEMPERATURES = (1.0, 1.05, 1.1)
 DECAY_EDGES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 804)
 _WEIGHT_BYTES = 2  # 16 bits each
 
@@ -209,7 +211,8 @@ def compare_simulations(
     Parameters
     ----------
     names : sequence of str
-        Of `SNP805_VAES`. Each is drawn from the mixture of latent variables and from N(0, I).
+        Of `SNP805_VAES`. Each is drawn from N(0, I), and from the mixture of latent variables with each of
+        `SNP805_TEMPERATURES`.
     n_repeats : int
         Draws of every model, and splits of the real people into halves.
     n_samples : int
@@ -245,10 +248,13 @@ def compare_simulations(
     populations = real.metadata["population"].to_numpy().astype(str)
     for name in names:
         model = fitted_vae(SNP805_VAES[name], real.calls[train], populations[train], seed=seed, folder=folder)
-        for aggregate in (True, False):
+        for aggregate, temperature in [(True, t) for t in SNP805_TEMPERATURES] + [(False, 1.0)]:
             source = f"VAE {name}, {'mixture' if aggregate else 'N(0, I)'}"
+            source += "" if temperature == 1 else f", T = {temperature:g}"
             for repeat in range(n_repeats):
-                drawn = model.sample(n_samples, aggregate=aggregate, random_state=repeat)
+                drawn = model.sample(
+                    n_samples, aggregate=aggregate, temperature=temperature, random_state=repeat
+                )
                 add(source, repeat, drawn, real.calls, True)
     return pd.DataFrame(rows)
 
@@ -256,6 +262,58 @@ def compare_simulations(
 def _halves(real: HaplotypeData, n_repeats: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     people = real.metadata["person"]
     return (grouped_split(people, test_fraction=0.5, random_state=repeat) for repeat in range(n_repeats))
+
+
+def learnt_bits(
+    names: Sequence[str] = tuple(SNP805_VAES), *, seed: int = 0, folder: str | Path | None = None
+) -> pd.DataFrame:
+    """Bits that each model of the 805 SNPs needs for a haplotype of its panel, and for one of new people.
+
+    Parameters
+    ----------
+    names, seed, folder
+        See `compare_simulations`.
+
+    Returns
+    -------
+    DataFrame
+        Columns method, panel, new: means of a draw of the negative ELBO.
+    """
+    real = load_805()
+    train, test = grouped_split(real.metadata["person"], test_fraction=0.1, random_state=seed)
+    populations = real.metadata["population"].to_numpy().astype(str)
+    rows = []
+    for name in names:
+        model = fitted_vae(SNP805_VAES[name], real.calls[train], populations[train], seed=seed, folder=folder)
+        known, new = (float(model.bits(real.calls[part]).mean()) for part in (train, test))
+        rows.append({"method": f"VAE {name}", "panel": known, "new": new})
+    return pd.DataFrame(rows)
+
+
+def simulated_decay(
+    name: str = "causal", *, n_samples: int = 5000, seed: int = 0, folder: str | Path | None = None
+) -> pd.DataFrame:
+    """Linkage by distance of the real 805 SNPs, of the published GAN and RBM, and of one model.
+
+    Parameters
+    ----------
+    name : str
+        Of `SNP805_VAES`; drawn from the mixture of latent variables at the last of `SNP805_TEMPERATURES`.
+    n_samples, seed, folder
+        See `compare_simulations`.
+
+    Returns
+    -------
+    DataFrame
+        See `decay_table`.
+    """
+    real = load_805()
+    train, _ = grouped_split(real.metadata["person"], test_fraction=0.1, random_state=seed)
+    populations = real.metadata["population"].to_numpy().astype(str)
+    model = fitted_vae(SNP805_VAES[name], real.calls[train], populations[train], seed=seed, folder=folder)
+    drawn = model.sample(n_samples, temperature=SNP805_TEMPERATURES[-1], random_state=seed)
+    published = {source.upper(): load_805(source).calls for source in ("gan", "rbm")}
+    return decay_table({"real": real.calls, **published, f"VAE {name}": drawn})
 
 
 def decay_table(drawn: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
@@ -176,6 +177,7 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         *,
         population: str | None = None,
         aggregate: bool = True,
+        temperature: float = 1.0,
         random_state: int | np.random.Generator | None = None,
     ) -> Calls:
         """Draw new haplotypes.
@@ -188,6 +190,9 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
             Of this population only. Without it populations come in the shares of the panel.
         aggregate : bool
             True draws z from the mixture fitted to the panel's latent variables, False from N(0, I).
+        temperature : float
+            > 0. Every call is drawn with the log odds of the decoder divided by it. A decoder that has learnt
+            its panel too well is too sure, and a little more than 1 makes up for that.
         random_state : int, numpy.random.Generator or None
             Seed of the draws; None takes the estimator's.
 
@@ -199,12 +204,16 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         Raises
         ------
         ValueError
-            If no haplotype is asked for, the population is unknown, or it would not matter: the model is not
-            conditional and z comes from N(0, I).
+            If no haplotype is asked for, the temperature is not above 0, the population is unknown, or it
+            would not matter: the model is not conditional and z comes from N(0, I).
         """
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"n_samples must be >= 1, but {n_samples} came. Ask for one or more.")
+        if not temperature > 0:
+            raise ValueError(
+                f"temperature must be above 0, but {temperature} came. 1 takes the model's odds."
+            )
         if population is not None and population not in self.classes_.tolist():
             raise ValueError(
                 f"population must be one of {list_names(self.classes_.tolist())}, but {population!r} came. "
@@ -231,6 +240,8 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
                 own = numbers == number
                 latent[own] = self._mixture().draw(int(own.sum()), rng, population=int(number))
         uniform = rng.random((n_samples, self.n_features_in_))
+        if temperature != 1:  # a call is 1 where logit(u) < log odds: as well scale u as divide the odds
+            uniform = expit(temperature * logit(uniform))
         return self._generate(latent, numbers, uniform, np.full(uniform.shape, -1, dtype=np.int8))
 
     def _mixture(self) -> LatentMixture:
