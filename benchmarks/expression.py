@@ -195,7 +195,22 @@ def classification_line() -> list[str]:
     best = means[~means.index.str.startswith("gexbert")].max()
     near = all(best[size] > bound - 0.01 for size, bound in bounds.items())
     ours = "; ".join(f"{name} {text(row)}" for name, row in zip(means.index, means.to_numpy(), strict=True))
-    return [*line, ours, "yes" if near and len(bounds) == 3 else "no"]
+    return [*line, f"{ours}; {places()}", "yes" if near and len(bounds) == 3 else "no"]
+
+
+def places() -> str:
+    """GexBERT against the support vector machine at ten labels a type, paired over draws."""
+    tests = stored("classification_tests").query(
+        "n_labels == 10 and baseline == 'svm' and score == 'accuracy'"
+    )
+    parts = []
+    for name in ("gexbert_frozen", "gexbert_restored"):
+        rows = tests[tests["method"] == name].sort_values("n_genes")
+        found = ", ".join(
+            f"{row.n_genes} genes {row.difference:+.3f} {row.verdict}" for row in rows.itertuples()
+        )
+        parts.append(f"10 labels, {name} less svm: {found}")
+    return "; ".join(parts)
 
 
 def survival_line() -> list[str]:

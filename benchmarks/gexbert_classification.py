@@ -31,6 +31,8 @@ CODE = (
     *WEIGHTS_CODE,
     "models/expression/gexbert_heads.py",
     "models/expression/gexbert_classifier.py",
+    "models/expression/imputers.py",
+    "models/expression/mixture.py",
     "workflows/expression_classification.py",
     "workflows/expression_pretraining.py",
 )

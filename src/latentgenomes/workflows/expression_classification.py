@@ -1,4 +1,4 @@
-"""Cancer types from few genes and few labels: raw genes against a pretrained embedding, on the same splits.
+"""Cancer types from few genes and labels: measured genes, restored genes and embeddings on the same splits.
 
 The test patients are those that the pretraining did not see. A cell is a draw of labelled training samples
 and of genes; every method of a cell gets the same samples and genes. Finished cells are kept as files.
@@ -30,6 +30,8 @@ from latentgenomes.evaluate.compare import paired_differences
 from latentgenomes.evaluate.expression import classification_scores, gene_subsets, labels_per_class
 from latentgenomes.models.expression.gexbert import GexBERT
 from latentgenomes.models.expression.gexbert_classifier import GexBERTClassifier
+from latentgenomes.models.expression.imputers import ExpressionImputer, RidgeImputer
+from latentgenomes.models.expression.mixture import MixtureImputer
 from latentgenomes.provenance import replacing
 
 Array = npt.NDArray[np.float64]
@@ -122,12 +124,17 @@ def _raw(classifier: Callable[[int, int], Any]) -> Callable[..., Labels]:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What a method sees of a cell: full-width training and test samples, labels, positions of genes."""
+    """What a method sees of a cell: full-width training and test samples, labels, positions of genes.
+
+    `imputer` gives an imputer by name, fitted to all training samples without their labels, as the pretrained
+    network was.
+    """
 
     train: Array
     test: Array
     labels: Labels
     genes: npt.NDArray[np.int64]
+    imputer: Callable[[str], ExpressionImputer]
 
     def masked(self, values: Array) -> Array:
         """Samples with NaN in place of the genes that were not measured."""
@@ -157,21 +164,33 @@ def _head(*, fine_tune: bool) -> Callable[..., Labels]:
     return predict
 
 
-def _restored(task: _Drawn, backbone: GexBERT, seed: int) -> Labels:
-    """Restore all genes, then logistic regression on them."""
-    model = make_pipeline(StandardScaler(), _logistic(len(task.labels), seed))
-    model.fit(backbone.impute(task.masked(task.train)), task.labels)
-    predicted: Labels = model.predict(backbone.impute(task.masked(task.test)))
-    return predicted
+def _restored(by: str | None = None) -> Callable[..., Labels]:
+    """Restore all genes, by the network or by an imputer of `IMPUTERS`, then logistic regression on them."""
+
+    def predict(task: _Drawn, backbone: GexBERT, seed: int) -> Labels:
+        restorer = backbone if by is None else task.imputer(by)
+        model = make_pipeline(StandardScaler(), _logistic(len(task.labels), seed))
+        model.fit(restorer.impute(task.masked(task.train)), task.labels)
+        predicted: Labels = model.predict(restorer.impute(task.masked(task.test)))
+        return predicted
+
+    return predict
 
 
+#: Imputers that restore genes without a network; each sees the training samples without labels.
+IMPUTERS: dict[str, Callable[[], ExpressionImputer]] = {
+    "ridge": RidgeImputer,
+    "mixture": lambda: MixtureImputer(random_state=0),
+}
 METHODS: dict[str, Callable[..., Labels]] = {
     "logistic": _raw(_logistic),
     "svm": _raw(lambda n_samples, seed: SVC(C=10.0)),
     "mlp": _raw(_mlp),
     "gexbert_frozen": _head(fine_tune=False),
     "gexbert_fine_tuned": _head(fine_tune=True),
-    "gexbert_restored": _restored,
+    "gexbert_restored": _restored(),
+    "ridge_restored": _restored("ridge"),
+    "mixture_restored": _restored("mixture"),
 }
 
 
@@ -211,6 +230,13 @@ def classify(
         raise ValueError(
             f"methods must be of {', '.join(METHODS)}, but {list_names(unknown)} came. Name one of these."
         )
+    fitted: dict[str, ExpressionImputer] = {}
+
+    def imputer(name: str) -> ExpressionImputer:
+        if name not in fitted:
+            fitted[name] = IMPUTERS[name]().fit(task.train.to_numpy())
+        return fitted[name]
+
     records = []
     for cell in cells:
         for method in methods:
@@ -219,7 +245,7 @@ def classify(
             if path is not None and path.is_file():
                 records.append(json.loads(path.read_text(encoding="utf-8")))
                 continue
-            record = _score(task, backbone, cell, method)
+            record = _score(task, backbone, cell, method, imputer)
             if path is not None:
                 with replacing(path) as part:
                     part.write_text(json.dumps(record), encoding="utf-8")
@@ -227,7 +253,13 @@ def classify(
     return pd.DataFrame.from_records(records)
 
 
-def _score(task: ClassificationTask, backbone: GexBERT, cell: Cell, method: str) -> dict[str, Any]:
+def _score(
+    task: ClassificationTask,
+    backbone: GexBERT,
+    cell: Cell,
+    method: str,
+    imputer: Callable[[str], ExpressionImputer],
+) -> dict[str, Any]:
     """Scores of one method on one cell."""
     start = time.process_time()
     p = task.train.shape[1]
@@ -237,7 +269,7 @@ def _score(task: ClassificationTask, backbone: GexBERT, cell: Cell, method: str)
         if cell.n_labels == ALL
         else labels_per_class(task.train_labels, cell.n_labels, random_state=cell.draw)
     )
-    drawn = _Drawn(task.train.to_numpy()[rows], task.test.to_numpy(), task.train_labels[rows], genes)
+    drawn = _Drawn(task.train.to_numpy()[rows], task.test.to_numpy(), task.train_labels[rows], genes, imputer)
     predicted = METHODS[method](drawn, backbone, cell.draw)
     found = classification_scores(predicted, task.test_labels)
     return {**asdict(cell), "method": method, **found, "seconds": time.process_time() - start}
