@@ -80,9 +80,13 @@ def tables(arguments: argparse.Namespace) -> None:
         ],
         ignore_index=True,
     )
+    means = mean_scores(scores)
+    wide = means.pivot(index="method", columns=["n_labels", "n_genes"], values="accuracy").round(4)
+    wide.columns = [f"{labels or 'all'}_{genes}" for labels, genes in wide.columns]
     for frame, name in (
         (scores.drop(columns="seconds"), "classification.csv"),
-        (mean_scores(scores).round(3), "classification_means.csv"),
+        (wide.assign(n_types=32).reset_index(), "classification_accuracy.csv"),
+        (means.round(3), "classification_means.csv"),
         (tests, "classification_tests.csv"),
     ):
         write_results(
