@@ -108,7 +108,11 @@ def alternatives(n_steps: int) -> None:
         "command": f"python benchmarks/gexbert.py alternatives --steps {n_steps}",
         "task_digest": task_digest(task),
     }
-    store(pd.concat(parts), "gexbert_alternatives.csv", about, time.process_time() - start)
+    curve, seconds = pd.concat(parts), time.process_time() - start
+    wide = curve.pivot(index=["alternative", "seconds", "n_weights"], columns="rate", values="rmse").round(3)
+    wide = wide.reset_index().rename(columns={"alternative": "method"}).assign(n_steps=n_steps)
+    store(curve, "gexbert_alternatives.csv", about, seconds)
+    store(wide, "gexbert_alternatives_means.csv", about, seconds)
 
 
 def imputation() -> None:
