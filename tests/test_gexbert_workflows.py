@@ -14,8 +14,10 @@ from latentgenomes.provenance import provenance_path
 from latentgenomes.resources import locate
 from latentgenomes.workflows.expression_classification import (
     ALL,
+    IMPUTERS,
     METHODS,
     Cell,
+    _Drawn,
     classify,
     compare_with,
     make_classification_task,
@@ -101,6 +103,24 @@ def test_each_method_learns_types_from_a_cell_and_finished_cells_are_kept(data, 
     assert means.loc[(10, "mlp"), "accuracy"] == pytest.approx(mlp.mean())
     with pytest.raises(ValueError, match=r"methods must be of logistic, .*, but 'forest' came"):
         classify(chosen, backbone, cells, methods=["forest"])
+
+
+def test_no_method_sees_a_gene_that_was_not_measured(data, task):
+    chosen = make_classification_task(data, task.train.index, task.train.columns, label="cancer_type")
+    train, genes = chosen.train.to_numpy(), np.arange(12)
+    fitted = {name: make().fit(train) for name, make in IMPUTERS.items()}
+    changed = chosen.test.to_numpy().copy()
+    changed[:, 12:] += 5.0
+    answers = {
+        name: [
+            METHODS[name](_Drawn(train, test, chosen.train_labels, genes, fitted.__getitem__), None, 0)
+            for test in (chosen.test.to_numpy(), changed)
+        ]
+        for name in ("logistic", "svm", "ridge_restored", "mixture_restored")
+    }
+    for usual, other in answers.values():
+        np.testing.assert_array_equal(usual, other)
+    assert (answers["mixture_restored"][0] != answers["logistic"][0]).any()
 
 
 def test_a_patient_on_both_sides_and_an_unknown_type_are_refused(data, task):
