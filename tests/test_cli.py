@@ -169,7 +169,7 @@ def test_extract_writes_everything_and_explains_the_choice(call, tmp_path):
     ("options", "message"),
     [
         (["--n-signatures", "many"], "takes auto, a number"),
-        (["--method", "pca"], "method must be one of gamma_poisson"),
+        (["--method", "pca"], "method must be one of negative_binomial"),
     ],
 )
 def test_extract_refuses_in_one_line(call, tmp_path, options, message):

@@ -81,7 +81,7 @@ def test_consistency_needs_two_fits(cohort):
 
 
 def test_an_unknown_system_is_named(cohort):
-    with pytest.raises(ValueError, match=r"method must be one of gamma_poisson, .*, but 'nmf' came"):
+    with pytest.raises(ValueError, match=r"method must be one of negative_binomial, .*, but 'nmf' came"):
         fit_system(cohort[0], "nmf", 3)
 
 

@@ -170,3 +170,47 @@ def test_a_failed_write_keeps_the_older_file(tmp_path):
         (temporary.write_text("new") and temporary).no_such_name  # noqa: B018
     assert path.read_text() == "old"
     assert [child.name for child in tmp_path.iterdir()] == ["t.csv"]
+
+
+def stored(tmp_path):
+    """A table in a package of two files, and the package."""
+    package = tmp_path / "package"
+    package.mkdir()
+    for name in ("a.py", "b.py"):
+        (package / name).write_text(CODE)
+    record = {"code": {name: fingerprint(package / name) for name in ("a.py", "b.py")}}
+    (tmp_path / "t.provenance.json").write_text(json.dumps(record))
+    return tmp_path / "t.csv", package
+
+
+def test_a_renewed_table_stands_and_says_why(tmp_path):
+    table, package = stored(tmp_path)
+    (package / "a.py").write_text(CODE.replace("** 2", "** 3"))
+    assert stale(table, package=package) == ["a.py"]
+    provenance.renew(table, ["a.py", "b.py"], "The run never called loss.", package=package)
+    assert stale(table, package=package) == []
+    (entry,) = json.loads((tmp_path / "t.provenance.json").read_text())["renewed"]
+    assert entry["code"] == ["a.py"]
+    assert entry["reason"] == "The run never called loss."
+    provenance.renew(table, ["a.py"], "Nothing changed since.", package=package)
+    assert len(json.loads((tmp_path / "t.provenance.json").read_text())["renewed"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (["a.py"], " ", "reason must say why the table cannot change"),
+        (["a.py"], "Never called.", r"but b\.py changed too\. Run t\.csv again"),
+        (["a.py", "b.py", "c.py"], "Never called.", r"none that is gone, but b\.py"),
+    ],
+)
+def test_a_table_is_not_renewed_without_a_reason_or_for_other_changes(code, reason, message, tmp_path):
+    table, package = stored(tmp_path)
+    (package / "a.py").write_text(CODE.replace("** 2", "** 3"))
+    if "c.py" in code:
+        (package / "b.py").unlink()
+    else:
+        (package / "b.py").write_text("x = 1\n")
+    with pytest.raises(ValueError, match=message):
+        provenance.renew(table, code, reason, package=package)
+    assert "renewed" not in json.loads((tmp_path / "t.provenance.json").read_text())

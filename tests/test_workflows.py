@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentgenomes.data.simulate.signatures import simulate_signature_catalogs
+from latentgenomes.data.simulate.signatures import CatalogSettings, simulate_signature_catalogs
 from latentgenomes.evaluate import recovery
 from latentgenomes.models.signatures import KLNMF, GammaPoissonNMF
 from latentgenomes.workflows import Extraction, extract_signatures
@@ -29,6 +29,38 @@ def test_the_default_finds_number_and_signatures_of_a_simulation(found, truth):
     assert "highest at 4 signatures" in found.reason
     assert found.exposures.index.equals(truth.counts.index)
     assert set(found.selection.index) <= set(range(2, 8))
+
+
+@pytest.fixture(scope="module")
+def scattered():
+    noisy = CatalogSettings(dispersion=0.03)
+    return simulate_signature_catalogs(
+        60, signatures=4, median_mutations=20_000, noise="negative_binomial", settings=noisy
+    )
+
+
+def test_the_default_is_not_misled_by_scatter_and_says_so(scattered, tmp_path):
+    run = {"n_signatures": range(2, 11), "n_restarts": 1, "settings": {"max_iter": 2}}
+    result = extract_signatures(scattered.counts, **run)
+    assert result.n_signatures == 4
+    assert result.reason.startswith("Counts scatter more than Poisson counts do (dispersion 0.0")
+    assert "evidence is highest at 4 signatures (" in result.reason
+    assert "would lose" in result.reason
+    assert result.selection["evidence"].idxmax() == 4
+    loaded = Extraction.load(result.save(tmp_path / "out"))
+    assert loaded.model.dispersion_ == result.model.dispersion_
+    lower, upper = (result.intervals(0.9, n_repeats=1)[side] for side in ("lower", "upper"))
+    plain = extract_signatures(scattered.counts, method="gamma_poisson", n_signatures=4, n_restarts=1)
+    width = plain.intervals(0.9, n_repeats=1).eval("upper - lower").mean()
+    assert (upper - lower).mean() > 2 * width
+    fixed = extract_signatures(scattered.counts, **run | {"n_signatures": 3})
+    assert fixed.reason.startswith("3 was asked for. Around them, counts scatter")
+
+
+def test_where_every_cap_finds_the_same_the_reason_says_so(scattered):
+    run = {"n_signatures": range(4, 6), "n_restarts": 1, "settings": {"max_iter": 1, "n_caps": 1}}
+    result = extract_signatures(scattered.counts, **run)
+    assert f"At every cap on the mutations of a sample, {result.n_signatures} signatures" in result.reason
 
 
 @pytest.mark.parametrize("method", ["klnmf", "vaems", "muse_xae", "signer"])
@@ -142,21 +174,21 @@ def test_a_folder_of_another_run_is_refused(truth, tmp_path):
 
 
 def test_a_single_number_is_taken_as_it_is(truth):
-    for method in ("gamma_poisson", "klnmf"):
+    for method in ("negative_binomial", "gamma_poisson", "klnmf"):
         result = extract_signatures(truth.counts, method=method, n_signatures=3, n_restarts=2)
         assert result.n_signatures == 3
-        assert result.reason == "3 was asked for."
+        assert result.reason.startswith("3 was asked for.")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "nmf"}, "method must be one of gamma_poisson"),
+        ({"method": "nmf"}, "method must be one of negative_binomial"),
         ({"n_signatures": "best"}, "n_signatures must be 'auto' or numbers"),
         ({"n_signatures": 0}, "whole numbers >= 1, but 0 came"),
         ({"n_signatures": []}, "whole numbers >= 1"),
         ({"n_signatures": 97}, r"at most the number of samples and of channels \(96\), but 97 came"),
-        ({"settings": {"epochs": 3}}, "parameters of method 'gamma_poisson', but 'epochs' are not"),
+        ({"settings": {"epochs": 3}}, "parameters of method 'negative_binomial', but 'epochs' are not"),
     ],
 )
 def test_impossible_requests_are_refused(truth, arguments, message):
@@ -222,7 +254,7 @@ def test_the_comparison_refuses_unknown_names():
 def test_coverage_is_the_share_of_true_exposures_inside():
     table = compare_intervals(["simulated:150:3000"], seed=2).set_index("interval")
     truth = load_truth("simulated:150:3000", "poisson", 2)
-    found = extract_signatures(truth.counts, random_state=2)
+    found = extract_signatures(truth.counts, method="gamma_poisson", random_state=2)
     lower, upper = found.model.exposure_intervals(truth.counts, 0.9)
     inside = []
     for signature, reference, _ in found.matches(truth.signatures).itertuples(index=False):

@@ -120,8 +120,8 @@ def extract(
     catalog: Annotated[Path, typer.Argument(help="Your matrix of mutation counts.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model; resumes there.")],
     method: Annotated[
-        str, typer.Option(help="gamma_poisson, klnmf, vaems, muse_xae or signer.")
-    ] = "gamma_poisson",
+        str, typer.Option(help="negative_binomial, gamma_poisson, klnmf, vaems, muse_xae or signer.")
+    ] = "negative_binomial",
     n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
     context: Annotated[str, typer.Option(help="SBS96, ID83, DBS78, CN48 or SV32.")] = "SBS96",
     cosmic: Annotated[str, typer.Option(help="Version of COSMIC to name signatures by.")] = "3.4",

@@ -205,6 +205,49 @@ def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
     ]
 
 
+def renew(path: str | Path, code: Sequence[str], reason: str, *, package: Path = PACKAGE) -> None:
+    """State that a change of code left a results table as it is, where a rerun would take hours.
+
+    The record keeps what is trusted instead of a run: the files, the reason and the date. Use it for changes
+    that cannot reach the numbers, such as a new entry in a list of systems, or code that the run never
+    called, and run a part of the table again to see that it comes out the same.
+
+    Parameters
+    ----------
+    path : str or Path
+        A results table written by `write_results`.
+    code : sequence of str
+        Files of its record that changed, relative to `package`. Those that stand are left alone.
+    reason : str
+        Why the table cannot change, and what was run again to see it.
+    package : Path, optional
+        The package folder.
+
+    Raises
+    ------
+    ValueError
+        When there is no reason, or another file of the record changed too.
+    """
+    if not reason.strip():
+        raise ValueError("reason must say why the table cannot change, but it is empty. Or run it again.")
+    changed = stale(path, package=package)
+    others = sorted(set(changed) - set(code))
+    gone = [name for name in changed if not (package / name).is_file()]
+    if others or gone:
+        raise ValueError(
+            f"code must name every file that changed and none that is gone, but {', '.join(others or gone)} "
+            f"changed too. Run {Path(path).name} again."
+        )
+    if not changed:
+        return
+    record = json.loads(provenance_path(path).read_text(encoding="utf-8"))
+    record["code"] |= {name: fingerprint(package / name) for name in changed}
+    entry = {"code": sorted(changed), "reason": reason, "date": datetime.now(UTC).date().isoformat()}
+    record["renewed"] = [*record.get("renewed", []), entry]
+    with replacing(provenance_path(path)) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def _loaded_code() -> list[str]:
     """Files of the loaded modules of the package, without those that only present results."""
     files = set()

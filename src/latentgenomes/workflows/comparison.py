@@ -192,7 +192,7 @@ def _scores(found: Extraction, truth: SimulatedCatalogs) -> Iterator[tuple[str, 
 
 
 def compare_intervals(datasets: Sequence[str], *, level: float = 0.9, seed: int = 0) -> pd.DataFrame:
-    """Measure what intervals of exposures cover, on catalogues with Poisson noise and the default system.
+    """Measure what intervals of exposures cover, on catalogues with Poisson noise, by the Gamma-Poisson NMF.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def compare_intervals(datasets: Sequence[str], *, level: float = 0.9, seed: int 
     rows = []
     for dataset in datasets:
         truth = load_truth(dataset, "poisson", seed)
-        found = extract_signatures(truth.counts, random_state=seed)
+        found = extract_signatures(truth.counts, method="gamma_poisson", random_state=seed)
         pairs = match_signatures(found.signatures, truth.signatures)
         true = truth.exposures.loc[truth.counts.index, pairs["reference"]].to_numpy()
         held = found.model.exposure_intervals(truth.counts, level)

@@ -2,10 +2,10 @@
 
 Most of the error of an exposure comes from the signatures, which were estimated too. An interval that
 holds them fixed is far too narrow. Here the whole extraction is repeated on catalogues where the truth
-is known because we draw them: Poisson counts around the fitted ``e S``. The distance of the second
-estimate from the first, in units of the square root of the exposure, is what the method gets wrong;
-its quantiles, signature by signature and apart for exposures called absent, are laid around the first
-estimate.
+is known because we draw them: Poisson counts around the fitted ``e S``, or counts that scatter as much as
+the model says. The distance of the second estimate from the first, in units of the noise of a sum of counts
+as large as the exposure, is what the method gets wrong; its quantiles, signature by signature and apart for
+exposures called absent, are laid around the first estimate.
 """
 
 import numpy as np
@@ -64,9 +64,10 @@ def exposure_intervals(
     again = [_repeat(model, exposures, signatures, [random_state, r]) for r in range(n_repeats)]
     estimates = np.concatenate([frame.to_numpy() for frame in again])  # (repeats * n, k)
     drawn = np.tile(exposures.to_numpy(), (n_repeats, 1))
-    errors = (drawn - estimates) / np.sqrt(estimates + 1.0)
     given = exposures.to_numpy()
-    scale = np.sqrt(given + 1.0)
+    scatter = getattr(model, "dispersion_", 0.0) * (signatures.to_numpy() ** 2).sum(1)  # per squared exposure
+    errors = (drawn - estimates) / np.sqrt(estimates + 1.0 + scatter * estimates**2)
+    scale = np.sqrt(given + 1.0 + scatter * given**2)
     lower, upper = given.copy(), given.copy()
     tails = [(1 - level) / 2, (1 + level) / 2]
     for k in range(given.shape[1]):
@@ -85,8 +86,11 @@ def _repeat(
 ) -> pd.DataFrame:
     """Draw a catalogue around the estimate, extract again, and line the signatures up, (n, k)."""
     rng = np.random.default_rng(seed)
+    rates, dispersion = exposures.to_numpy() @ signatures.to_numpy(), getattr(model, "dispersion_", 0.0)
+    if dispersion > 0:
+        rates = rates * rng.gamma(1.0 / dispersion, dispersion, rates.shape)
     counts = pd.DataFrame(
-        rng.poisson(exposures.to_numpy() @ signatures.to_numpy()).astype(np.float64),
+        rng.poisson(rates).astype(np.float64),
         index=exposures.index,
         columns=signatures.columns,
     )

@@ -31,7 +31,7 @@ _RULED = 0.5  # share of all mutations in one sample that is worth a warning
 def extract_signatures(
     counts: pd.DataFrame,
     *,
-    method: str = "gamma_poisson",
+    method: str = "negative_binomial",
     n_signatures: str | int | Iterable[int] = "auto",
     n_restarts: int | None = None,
     random_state: int = 0,
@@ -45,8 +45,8 @@ def extract_signatures(
     counts : DataFrame of shape (n_samples, n_channels)
         Whole mutation counts, one row a sample, with labelled rows and columns.
     method : str
-        A key of `latentgenomes.workflows.systems.SYSTEMS`: ``"gamma_poisson"``, ``"klnmf"``,
-        ``"vaems"``, ``"muse_xae"`` or ``"signer"``.
+        A key of `latentgenomes.workflows.systems.SYSTEMS`: ``"negative_binomial"``,
+        ``"gamma_poisson"``, ``"klnmf"``, ``"vaems"``, ``"muse_xae"`` or ``"signer"``.
     n_signatures : "auto", int or iterable of int
         "auto" tries 2 to 25, an iterable its own numbers; a single number is taken as it is.
     n_restarts : int, optional
@@ -159,8 +159,29 @@ def _by_elimination(
     path = pd.DataFrame(vars(model)["path_"]).set_index("n_signatures").sort_index()
     table = path.drop(columns="evidence").rename(columns={"penalised_evidence": "evidence"})
     table = table[(table.index >= min(candidates)) & (table.index <= max(candidates))].assign(seconds=seconds)
-    choice = system.rule(table, {})
-    return Extraction(model, counts, table, f"{candidates[0]} was asked for." if fixed else choice.reason)
+    reason = f"{candidates[0]} was asked for." if fixed else system.rule(table, {}).reason
+    if getattr(model, "dispersion_", 0.0) > 0:
+        reason = _reason_under_scatter(model, fixed)
+    return Extraction(model, counts, table, reason)
+
+
+def _reason_under_scatter(model: SignatureExtractor, fixed: bool) -> str:
+    """Why this number, where the counts scatter more than Poisson counts do."""
+    dispersion = f"(dispersion {vars(model)['dispersion_']:.3g})"
+    scatter = f"Counts scatter more than Poisson counts do {dispersion}."
+    chosen, table = len(model.components_), vars(model)["candidates_"]
+    if fixed:
+        asked = f"{chosen} was asked for."
+        return f"{asked} Around them, counts scatter more than Poisson counts do {dispersion}."
+    best = table.groupby("n_signatures")["evidence"].max()
+    others = best.drop(chosen)
+    if not len(others):
+        return f"{scatter} At every cap on the mutations of a sample, {chosen} signatures are found."
+    losses = "; ".join(f"{n} would lose {best[chosen] - loss:,.1f}" for n, loss in others.items())
+    return (
+        f"{scatter} Of what was found at {len(table)} caps on the mutations of a sample, the negative "
+        f"binomial evidence is highest at {chosen} signatures ({losses}, in nats)."
+    )
 
 
 def _fit(

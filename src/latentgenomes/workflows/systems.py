@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from latentgenomes.models.signatures import KLNMF, VAEMS, GammaPoissonNMF, MuseXAE, SignerNMF
+from latentgenomes.models.signatures import (
+    KLNMF,
+    VAEMS,
+    GammaPoissonNMF,
+    MuseXAE,
+    NegativeBinomialNMF,
+    SignerNMF,
+)
 from latentgenomes.models.signatures.extractor import SignatureExtractor
 from latentgenomes.models.signatures.sigprofiler import hypermutator_limit
 from latentgenomes.workflows.selection import Choice, choose_highest, choose_least_error, choose_stable
@@ -41,6 +48,9 @@ class System:
 
 
 SYSTEMS: dict[str, System] = {
+    "negative_binomial": System(
+        NegativeBinomialNMF, lambda table, _: choose_highest(table, "evidence"), True
+    ),
     "gamma_poisson": System(GammaPoissonNMF, lambda table, _: choose_highest(table, "evidence"), True),
     "klnmf": System(
         KLNMF,

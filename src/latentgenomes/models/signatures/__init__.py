@@ -3,6 +3,7 @@
 from latentgenomes.models.signatures.gamma_poisson import GammaPoissonNMF, evidence
 from latentgenomes.models.signatures.klnmf import KLNMF, refit
 from latentgenomes.models.signatures.muse_xae import MuseXAE
+from latentgenomes.models.signatures.negative_binomial import NegativeBinomialNMF
 from latentgenomes.models.signatures.refitting import SparseExposures, decompose, refit_sparse
 from latentgenomes.models.signatures.signer import SignerNMF
 from latentgenomes.models.signatures.sigprofiler import hypermutator_limit
@@ -13,6 +14,7 @@ __all__ = [
     "VAEMS",
     "GammaPoissonNMF",
     "MuseXAE",
+    "NegativeBinomialNMF",
     "SignerNMF",
     "SparseExposures",
     "decompose",

@@ -20,7 +20,9 @@ and with the sums :math:`z_{\cdot km}` and :math:`z_{nk \cdot}`
     e_{nk} \sim \text{Gamma}\Big(\alpha + 1 + z_{nk \cdot},\; \beta + \sum_m p_{km} w_{nm}\Big), \quad
     \beta \sim \text{Gamma}(a + \alpha + 1,\; b + v).
 
-:math:`\alpha` has no such form and takes a Metropolis step.
+:math:`\alpha` has no such form and takes a Metropolis step. At the end of a sweep all of :math:`e` and
+:math:`p` move along their gradient (`latentgenomes.models.signatures.hamiltonian`): each nearly fixes the
+other where counts are large, so the draws above alone are slow.
 
 | symbol | name in code | shape |
 |---|---|---|
@@ -32,7 +34,6 @@ and with the sums :math:`z_{\cdot km}` and :math:`z_{nk \cdot}`
 | $p$ | `signatures` | (k, m) |
 | $\alpha$ | `shapes` | of $e$ or $p$ |
 | $\beta$ | `rates` | of $e$ or $p$ |
-| $a, b, \lambda$ | `prior` | 3 numbers |
 
 References
 ----------
@@ -42,24 +43,17 @@ Bayesian Data Analysis, section 11.4 (split R-hat).
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from latentgenomes.models.signatures.gamma_factor import GammaFactor
+from latentgenomes.models.signatures.hamiltonian import Trajectories
 from latentgenomes.train import progress
 
 Rng = np.random.Generator
 _SHEARS = 5  # a sweep; they cost little beside the allocation
-_SHAPE_STEP = 1.5  # standard deviation of the proposals of log alpha
-
-
-class Prior(NamedTuple):
-    """Hyperparameters: beta is gamma with shape `a` and rate `b`, alpha is exponential with rate `decay`."""
-
-    a: float
-    b: float
-    decay: float  # lambda
+_TUNE_EVERY = 10  # sweeps of the burn-in
 
 
 @dataclass
@@ -140,65 +134,6 @@ class Allocation:
         return by_sample, by_channel
 
 
-@dataclass
-class GammaFactor:
-    """Signatures or exposures with the shape and rate of the gamma prior of each entry.
-
-    Parameters
-    ----------
-    values : ndarray
-        p or e, > 0.
-    shapes : ndarray of the same shape
-        alpha; the prior's shape is alpha + 1.
-    rates : ndarray of the same shape
-        beta.
-    prior : Prior
-    """
-
-    values: np.ndarray
-    shapes: np.ndarray
-    rates: np.ndarray
-    prior: Prior
-
-    @classmethod
-    def start(cls, values: np.ndarray, prior: Prior, rng: Rng) -> Self:
-        """Begin with alpha from its prior and beta given alpha and the values."""
-        shapes = rng.exponential(1.0 / prior.decay, values.shape)
-        factor = cls(values, shapes, np.ones_like(values), prior)
-        factor.draw_rates(rng)
-        return factor
-
-    def draw_values(self, allocated: np.ndarray, pull: np.ndarray, rng: Rng) -> None:
-        """Draw p or e given its mutations and `pull`, the derivative of the expected counts."""
-        self.values = rng.gamma(self.shapes + 1.0 + allocated) / (self.rates + pull)
-
-    def draw_rates(self, rng: Rng) -> None:
-        """Draw beta given alpha and the values."""
-        a, b = self.prior.a, self.prior.b
-        self.rates = rng.gamma(self.shapes + 1.0 + a) / (self.values + b)
-
-    def draw_shapes(self, rng: Rng) -> None:
-        """Move alpha by a Metropolis step in log alpha, with beta integrated out.
-
-        Draw beta right after it.
-        """
-        a, b, decay = self.prior
-        tilt = np.log(self.values / (self.values + b)) - decay
-
-        def log_density(shapes: np.ndarray) -> np.ndarray:  # of log alpha
-            return gammaln(shapes + 1.0 + a) - gammaln(shapes + 1.0) + shapes * tilt + np.log(shapes)
-
-        step = np.exp(_SHAPE_STEP * rng.standard_normal(self.shapes.shape))
-        proposed = np.clip(self.shapes * step, 1e-100, 1e100)
-        gain = log_density(proposed) - log_density(self.shapes)
-        self.shapes = np.where(np.log(rng.random(gain.shape)) < gain, proposed, self.shapes)
-
-    def log_prior(self, values: np.ndarray, shapes: np.ndarray) -> float:
-        """Log density of values given alpha with beta integrated out, summed, up to a constant."""
-        a, b = self.prior.a, self.prior.b
-        return float((shapes * np.log(values) - (shapes + 1.0 + a) * np.log(values + b)).sum())
-
-
 class GibbsChain:
     """One Markov chain over exposures, signatures and the parameters of their priors.
 
@@ -225,11 +160,15 @@ class GibbsChain:
     ) -> None:
         self.counts, self.opportunities = counts, opportunities
         self.exposures, self.signatures = exposures, signatures
+        self.trajectories = Trajectories(counts, opportunities)
         self._allocation, self._rng = Allocation(counts), rng
         self._log_factorial = float(gammaln(counts + 1.0).sum())
 
-    def sweep(self) -> None:
-        """Update everything once."""
+    def sweep(self, *, learn: bool = False) -> None:
+        """Update everything once; once `trajectories` are tuned, with one of them at the end.
+
+        `learn` adapts the length of their steps.
+        """
         e, p, rng = self.exposures, self.signatures, self._rng
         by_sample, by_channel = self._allocation.draw(e.values, p.values, rng)
         p.draw_values(by_channel, e.values.T @ self.opportunities, rng)
@@ -240,6 +179,8 @@ class GibbsChain:
         for factor in (e, p):
             factor.draw_shapes(rng)
             factor.draw_rates(rng)
+        if self.trajectories.tuned:
+            self.trajectories.move(e, p, rng, learn=learn)
 
     def sweep_exposures(self) -> None:
         """Update the exposures and their priors, given the signatures."""
@@ -313,7 +254,9 @@ class GibbsChain:
             every=every,
         )
         for sweep in progress(range(1, n_burn_in + n_draws * thinning + 1), "Gibbs", unit="sweep"):
-            self.sweep()
+            if sweep <= n_burn_in and sweep % _TUNE_EVERY == 1:
+                self.trajectories.tune(self.exposures, self.signatures)
+            self.sweep(learn=sweep <= n_burn_in)
             position, skipped = divmod(sweep - n_burn_in, thinning)
             if sweep <= n_burn_in or skipped:
                 continue

@@ -35,7 +35,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from latentgenomes.models.signatures.extractor import SignatureExtractor
-from latentgenomes.models.signatures.gibbs import Draws, GammaFactor, GibbsChain, Prior, split_r_hat
+from latentgenomes.models.signatures.gamma_factor import GammaFactor, Prior
+from latentgenomes.models.signatures.gibbs import Draws, GibbsChain, split_r_hat
 from latentgenomes.models.signatures.klnmf import factorize, refit_exposures
 from latentgenomes.train import progress
 
@@ -54,7 +55,7 @@ class SignerNMF(SignatureExtractor):
     n_restarts : int
         Independent chains. The one of the highest median likelihood is reported; all enter `r_hat_`.
     n_burn_in : int
-        Sweeps of every chain before draws are recorded.
+        Sweeps of every chain before draws are recorded. They tune its trajectories; with 0 there are none.
     n_samples : int
         Sweeps after that.
     thinning : int
@@ -103,9 +104,11 @@ class SignerNMF(SignatureExtractor):
     Notes
     -----
     Deviations from signeR 2. Metropolis steps walk in the logarithm of the shape, the rate integrated out.
-    Two steps are added: one moves the scale between a signature and its exposures, one moves part of a
-    signature into another. All leave the posterior as it is; without the last, thousands of sweeps do not
-    suffice. Hence fewer sweeps by default (signeR: 10,000 + 2,000). Chains start at a KL-NMF, not at one of
+    Three steps are added: one moves the scale between a signature and its exposures, one moves part of a
+    signature into another, and one follows the gradient of all at once
+    (`latentgenomes.models.signatures.hamiltonian`). All leave the posterior as it is; without the last,
+    thousands of sweeps do not suffice where counts are large. Hence fewer sweeps by default (signeR: 10,000
+    + 2,000). Chains start at a KL-NMF, not at one of
     squared error, and there are several. Fractions of a mutation, which capping makes, are shared out in
     proportion. Medians are rescaled to sum to 1. Opportunities are divided by their mean. Hyperparameters
     are given: their estimation by EM is left out.
@@ -116,7 +119,7 @@ class SignerNMF(SignatureExtractor):
         n_signatures: int = 8,
         *,
         n_restarts: int = 2,
-        n_burn_in: int = 2000,
+        n_burn_in: int = 500,
         n_samples: int = 1000,
         thinning: int = 1,
         n_starts: int = 5,
