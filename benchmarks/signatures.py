@@ -5,7 +5,7 @@ Run: python benchmarks/signatures.py                       print what was measur
 
 burden    default system and NMF over burden, number of samples and number of signatures
 scatter   counts that scatter more than Poisson counts: simulated ones, and six cancer types
-pooled    all systems on all types of PCAWG at once: held-out donors
+pooled    five systems on all types of PCAWG at once: held-out donors
 refits    sparse refits beside SigProfilerAssignment
 peers     NMF in SigProfilerExtractor's procedure on the catalogues that the original was run on (make peers)
 timing    CPU seconds for 2 to 25 signatures on 1000 x 96
