@@ -7,22 +7,20 @@
 # docstrings do not count. A killed run resumes: finished notebooks are kept.
 # The same file runs on a cluster with one of Snakemake's executor plugins.
 
-import hashlib
 import os
 from pathlib import Path
 
 import nbformat
 
 from latentgenomes.data.registry import available
-from latentgenomes.provenance import fingerprint
+from latentgenomes.definitions import source
 
 BOOK = "build/book-src"
 # A notebook outside the table of contents is not finished: it is tested, and no page shows it.
 CONTENTS = set(Path("book/_toc.yml").read_text(encoding="utf-8").split())
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb") if f"notebooks/{path.stem}" in CONTENTS)
 PRESETS = sorted(path.name.removesuffix(".full.yaml") for path in Path("notebooks/params").glob("*.full.yaml"))
-CODE = sorted(path for path in Path("src").rglob("*.py") if path.name != "cli.py")
-FINGERPRINT = hashlib.sha256("".join(f"{path} {fingerprint(path)}\n" for path in CODE).encode()).hexdigest()
+FINGERPRINT = source().digest()
 TABLES = ["data/registry.csv", *sorted(str(path) for path in Path("data/published").rglob("*.csv"))]
 RESULTS = sorted(str(path) for path in Path("data/results").rglob("*.csv"))
 PAGES = sorted(

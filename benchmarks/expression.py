@@ -65,14 +65,14 @@ def run_heads(cells: str):
     return tables, {"n_splits": 5, "n_repeats": 10}
 
 
-Run = tuple[Callable[..., tuple[full.Tables, Parameters]], Sequence[str], Sequence[str]]
+Run = tuple[Callable[..., tuple[full.Tables, Parameters]], Sequence[str], Sequence[Callable[..., object]]]
 RUNS: dict[str, Run] = {
-    "imputation": (run_imputation, full.MIRNA_FILES, full.IMPUTATION_CODE),
-    "mrna": (run_mrna, full.MRNA_FILES, full.IMPUTATION_CODE),
-    "structures": (run_structures, full.MIRNA_FILES, full.PLATFORM_CODE),
-    "platform": (run_platform, full.MIRNA_FILES, full.PLATFORM_CODE),
-    "survival": (run_survival, full.COHORT_FILES, full.SURVIVAL_CODE),
-    "heads": (run_heads, full.COHORT_FILES, full.HEAD_CODE),
+    "imputation": (run_imputation, full.MIRNA_FILES, (compare_imputers,)),
+    "mrna": (run_mrna, full.MRNA_FILES, (compare_imputers,)),
+    "structures": (run_structures, full.MIRNA_FILES, (compare_structures,)),
+    "platform": (run_platform, full.MIRNA_FILES, (compare_platforms,)),
+    "survival": (run_survival, full.COHORT_FILES, (load_cohorts, compare_arms)),
+    "heads": (run_heads, full.COHORT_FILES, (load_cohorts, compare_heads)),
 }
 
 

@@ -9,6 +9,7 @@ lines.
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ AWESOME = tuple(
 
 
 def store(
-    table: pd.DataFrame, name: str, files: tuple[str, ...], code: tuple[str, ...], start: float
+    table: pd.DataFrame, name: str, files: tuple[str, ...], code: tuple[Callable, ...], start: float
 ) -> None:
     """Write a table with its record."""
     registry = load_registry().set_index("name")
@@ -45,7 +46,7 @@ def run_codes(names: list[str]) -> None:
     """Code lengths and bytes on the LCT window."""
     start = time.process_time()
     table = haplotype_vaes.code_lengths(load_lct(0.01), names, folder=KEPT)
-    store(table, "vae_codes", (LCT_FILE, PANEL_FILE), haplotype_vaes.CODE, start)
+    store(table, "vae_codes", (LCT_FILE, PANEL_FILE), (load_lct, haplotype_vaes.code_lengths), start)
 
 
 def run_simulation(names: list[str]) -> None:
@@ -61,8 +62,9 @@ def run_simulation(names: list[str]) -> None:
         "simulation_decay": decay.round(5),
         "simulation_bits": haplotype_vaes.learnt_bits(names, folder=KEPT).round(1).assign(n_snps=805),
     }
+    code = (haplotype_vaes.compare_simulations, haplotype_vaes.simulated_decay, haplotype_vaes.learnt_bits)
     for name, table in tables.items():
-        store(table, name, files, haplotype_vaes.CODE, start)
+        store(table, name, files, code, start)
 
 
 def run_ancestry(datasets: list[str], methods: list[str]) -> None:
@@ -70,15 +72,14 @@ def run_ancestry(datasets: list[str], methods: list[str]) -> None:
     start = time.process_time()
     scores = ancestry.classify_ancestry(datasets, methods, folder=KEPT)
     files = (*[FILES_805["real"], SNPS_805_FILE, LCT_FILE, PANEL_FILE], *AWESOME)
-    store(scores, "ancestry_folds", files, ancestry.CODE, start)
+    code = (ancestry.classify_ancestry, ancestry.ancestry_summary)
+    store(scores, "ancestry_folds", files, code, start)
     summary = ancestry.ancestry_summary(scores)
-    store(summary, "ancestry", files, ancestry.CODE, start)
+    store(summary, "ancestry", files, code, start)
     wide = summary.pivot(index="method", columns=["dataset", "level"], values="mean")
     wide.columns = ["_".join(column) for column in wide.columns]
     n_splits = int(summary["n_splits"].max())
-    store(
-        wide.round(4).assign(n_splits=n_splits).reset_index(), "ancestry_means", files, ancestry.CODE, start
-    )
+    store(wide.round(4).assign(n_splits=n_splits).reset_index(), "ancestry_means", files, code, start)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from latentgenomes.data.genotypes import (
 )
 from latentgenomes.data.registry import load_registry
 from latentgenomes.data.simulate.genotypes import simulate_haplotypes
+from latentgenomes.models.genotypes import CopyingMixture, HaplotypeCodec
 from latentgenomes.provenance import write_results
 from latentgenomes.workflows import canids, compression, diversity
 
@@ -61,9 +62,10 @@ def run_compression() -> None:
         kept(f"split{split.number}", lambda split=split: score(split))
         for split in compression.splits(data, N_SPLITS, test_fraction=TEST_FRACTION)
     ]
-    store(pd.concat(parts), "compression", settings, data_used, compression.CODE)
+    code = (load_lct, compression.splits, compression.score_split)
+    store(pd.concat(parts), "compression", settings, data_used, code)
     whole = kept("whole", lambda: compression.score_whole(data))
-    store(whole, "compression_whole", {"min_maf": MIN_MAF}, data_used, compression.CODE)
+    store(whole, "compression_whole", {"min_maf": MIN_MAF}, data_used, (load_lct, compression.score_whole))
 
 
 def score(split: compression.Split) -> pd.DataFrame:
@@ -71,7 +73,6 @@ def score(split: compression.Split) -> pd.DataFrame:
     return compression.score_split(split, self_contained_panel=split.number == 0)
 
 
-CODEC = tuple(name for name in compression.CODE if name.startswith(("codec", "models")))
 AWESOME = tuple(
     f"genotypes/Awesome_{kind}_{name}.rda" for name in ("TGP", "HGDP") for kind in ("data", "map")
 )
@@ -82,14 +83,14 @@ def run_scaling() -> None:
     table = kept("scaling", lambda: genotype_runs.scaling(KEPT))
     used = checksums(LCT_FILE, PANEL_FILE, SNPS_805_FILE, FILES_805["real"])
     settings = {"model": "OutOfAfrica_3G09", "length": 40_000_000, "min_maf": MIN_MAF}
-    store(table, "scaling", settings, used, (*CODEC, "data/simulate/genotypes.py"))
+    store(table, "scaling", settings, used, (HaplotypeCodec, simulate_haplotypes))
 
 
 def run_roundtrip() -> None:
     """Ten thousand arrays there and back, and ten thousand files altered."""
     table = kept("roundtrip", genotype_runs.round_trips)
     settings = {"n_arrays": genotype_runs.N_ARRAYS, "n_files": genotype_runs.N_FILES}
-    store(table, "roundtrip", settings, {}, CODEC)
+    store(table, "roundtrip", settings, {}, (HaplotypeCodec, CopyingMixture))
 
 
 def run_entropy() -> None:
@@ -106,9 +107,10 @@ def run_entropy() -> None:
     settings = {"n_drawn": {"HGDP": 8, "TGP": 50, "LCT window": 120, "simulated": 120}, "min_maf": MIN_MAF}
     table = pd.concat(parts)
     used = checksums(LCT_FILE, PANEL_FILE, *AWESOME)
-    store(table, "entropy", settings, used, diversity.CODE)
+    code = (load_hgdp, load_tgp, load_lct, simulate_haplotypes, diversity.diversity_table)
+    store(table, "entropy", settings, used, code)
     trends = diversity.migration_trends(table)
-    store(trends, "entropy_trends", settings, used, diversity.CODE)
+    store(trends, "entropy_trends", settings, used, (*code, diversity.migration_trends))
 
 
 def run_canids() -> None:
@@ -119,7 +121,7 @@ def run_canids() -> None:
     settings = {"model": "EarlyWolfAdmixture_6F14", "n_animals": 60, "length": 1_000_000, "min_maf": 0.01}
     split = next(compression.splits(drawn, 1, test_fraction=TEST_FRACTION))
     table = kept("canids", lambda: compression.score_split(split, self_contained_panel=False))
-    code = tuple(sorted({*compression.CODE, *diversity.CODE}))
+    code = (simulate_haplotypes, compression.splits, compression.score_split, diversity.diversity_table)
     store(table, "canids_compression", settings, {}, code)
     store(
         diversity.diversity_table(drawn.calls, drawn.metadata, name="canids"),
@@ -130,7 +132,8 @@ def run_canids() -> None:
     )
     wolves = load_wolves()
     places = [diversity.locate_samples(wolves, block_degrees=block) for block in (0.0, 5.0, 10.0)]
-    store(pd.concat(places), "canids_places", {"n_repeats": 5}, checksums(*WOLF_FILES), diversity.CODE)
+    code, used = (load_wolves, diversity.locate_samples), checksums(*WOLF_FILES)
+    store(pd.concat(places), "canids_places", {"n_repeats": 5}, used, code)
 
 
 def run_latents() -> None:
@@ -141,13 +144,13 @@ def run_latents() -> None:
         for block in (0.0, 5.0, 10.0)
     ]
     used = checksums(*WOLF_FILES)
-    store(pd.concat(parts), "canids_latent_places", {"n_latent": 10, "n_snps": 1500}, used, canids.CODE)
+    code = (load_wolves, canids.locate_by_codes)
+    store(pd.concat(parts), "canids_latent_places", {"n_latent": 10, "n_snps": 1500}, used, code)
     model, settings = "EarlyWolfAdmixture_6F14", {"n_animals": 60, "length": 1_000_000, "min_maf": 0.01}
     drawn = simulate_haplotypes(model, 60, length=1_000_000, min_maf=0.01, random_state=0).data
     table = kept("canid_classes", lambda: canids.classify_canids(drawn))
-    store(
-        table, "canids_classes", {"model": model, "n_latent": 8, "n_snps": 1500} | settings, {}, canids.CODE
-    )
+    settings |= {"model": model, "n_latent": 8, "n_snps": 1500}
+    store(table, "canids_classes", settings, {}, (simulate_haplotypes, canids.classify_canids))
 
 
 def store(table: pd.DataFrame, name: str, settings: dict, data: dict, code: tuple) -> None:

@@ -28,7 +28,6 @@ from latentgenomes.models.expression.gexbert import GexBERT
 from latentgenomes.models.expression.imputers import RidgeImputer
 from latentgenomes.provenance import write_results
 from latentgenomes.workflows.expression_pretraining import (
-    WEIGHTS_CODE,
     fresh_masks,
     judge_imputers,
     pretrain_in_portions,
@@ -64,7 +63,7 @@ def store(frame: pd.DataFrame, name: str, parameters: dict[str, object], seconds
         data=hashes(),
         seed=0,
         seconds=seconds,
-        code=[*WEIGHTS_CODE, "workflows/expression_pretraining.py"],
+        code=[GexBERT, pretraining_task, pretrain_in_portions, judge_imputers],
     )
 
 

@@ -25,17 +25,8 @@ from latentgenomes.workflows.expression_classification import (
     make_classification_task,
     mean_scores,
 )
-from latentgenomes.workflows.expression_pretraining import WEIGHTS_CODE, load_dataset, pretraining_task
+from latentgenomes.workflows.expression_pretraining import load_dataset, pretraining_task
 
-CODE = (
-    *WEIGHTS_CODE,
-    "models/expression/gexbert_heads.py",
-    "models/expression/gexbert_classifier.py",
-    "models/expression/imputers.py",
-    "models/expression/mixture.py",
-    "workflows/expression_classification.py",
-    "workflows/expression_pretraining.py",
-)
 FOLDER = WORK / "classification"
 
 
@@ -96,7 +87,7 @@ def tables(arguments: argparse.Namespace) -> None:
             data=hashes(),
             seed=0,
             seconds=scores["seconds"].sum(),
-            code=CODE,
+            code=[GexBERT, pretraining_task, make_classification_task, classify],
         )
 
 

@@ -62,6 +62,8 @@ SCATTER: dict[str, dict[str, Any]] = {
 }
 
 Part = Callable[[], tuple[pd.DataFrame, dict[str, object], list[str]]]
+#: The functions and classes of the package that the parts call.
+CODE = (extract_signatures, compare_systems, compare_refits, compare_generalisation, recovery, SignerNMF)
 
 
 def cpu_seconds() -> float:
@@ -320,6 +322,7 @@ def store(name: str) -> None:
         data={file: hashes[file] for file in files},
         seed=0,
         seconds=time.perf_counter() - start,
+        code=CODE,
     )
     print(table.round(3).to_string(index=False))
 

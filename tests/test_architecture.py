@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "latentgenomes"
 
 # Lower floors first. A module imports only from lower floors, or from its own room.
 FLOORS = (
-    ("labels", "checks", "extras", "resources", "provenance", "parameters"),
+    ("labels", "checks", "extras", "resources", "definitions", "provenance", "parameters"),
     ("data", "nn", "codec"),
     ("train", "ensemble"),
     ("estimator",),

@@ -1,4 +1,4 @@
-"""Records of results tables: what counts as the same code."""
+"""Records of results tables: what they hold, and when a table still stands."""
 
 import json
 import shutil
@@ -8,75 +8,37 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from latentgenomes import provenance
-from latentgenomes.provenance import fingerprint, replacing, stale, write_results
+from latentgenomes import checks, cli, provenance
+from latentgenomes.definitions import PACKAGE, Source
+from latentgenomes.provenance import reached_code, replacing, stale, write_results
 
-CODE = '''"""What it computes."""
-def loss(x, y):
-    """Squared error."""
-    return (x - y) ** 2  # in nats
-'''
 TABLE = pd.DataFrame({"method": ["a", "b"], "cosine": [0.5, 0.25]})
+RUN = {"parameters": {}, "data": {}, "seed": 0, "seconds": 1}
+ENTRY = checks.check_counts
+LOSS = '''"""What it computes."""
+
+SCALE = 2
 
 
-def of(text, tmp_path):
-    path = tmp_path / "code.py"
-    path.write_text(text)
-    return fingerprint(path)
+class Model:
+    def fit(self, x):
+        return loss(x, 1)
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        ("Squared error.", "Square of the difference."),
-        ("  # in nats", ""),
-        ('    """Squared error."""\n', ""),
-        ('"""What it computes."""\n', "# A comment.\n\n\n"),
-        ("(x - y) ** 2", "(x  -  y)**2"),
-    ],
-)
-def test_words_and_spacing_do_not_count(edit, tmp_path):
-    assert CODE.replace(*edit) != CODE
-    assert of(CODE.replace(*edit), tmp_path) == of(CODE, tmp_path)
+class Child(Model):
+    pass
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        ("x - y", "x + y"),
-        ("** 2", "** 3"),
-        ("** 2", "** 2.0"),
-        ("x, y", "x, y=None"),
-        ("loss", "error"),
-        ("return ", ""),
-    ],
-)
-def test_code_counts(edit, tmp_path):
-    assert CODE.replace(*edit) != CODE
-    assert of(CODE.replace(*edit), tmp_path) != of(CODE, tmp_path)
-
-
-def test_a_text_that_is_no_docstring_counts(tmp_path):
-    assert of("def f():\n    return 'a'\n", tmp_path) != of("def f():\n    return 'b'\n", tmp_path)
-    assert of("x = None\n", tmp_path) != of("x = 0\n", tmp_path)
-
-
-def test_the_fingerprint_is_the_same_on_every_python(tmp_path):
-    # Written down once: a reader with another Python version must get the same value.
-    assert of(CODE, tmp_path) == "a36f95d78e4e3e36b21b974fd9569cdffaab086a14a47fa1b3ae090ff7234efc"
+def loss(x, y):
+    return SCALE * (x - y) ** 2
+'''
 
 
 def test_a_table_comes_with_its_record(tmp_path):
     path = tmp_path / "signatures" / "table.csv"
     parameters = {"n_signatures": 8, "beta": 0.01}
     record = write_results(
-        TABLE,
-        path,
-        parameters=parameters,
-        data={"x.csv": "0" * 64},
-        seed=3,
-        seconds=12.34,
-        code=["checks.py"],
+        TABLE, path, parameters=parameters, data={"x.csv": "0" * 64}, seed=3, seconds=12.34, code=[ENTRY]
     )
     pd.testing.assert_frame_equal(pd.read_csv(path), TABLE)
     assert record == path.parent / "table.provenance.json"
@@ -84,55 +46,42 @@ def test_a_table_comes_with_its_record(tmp_path):
     assert written["parameters"] == parameters
     assert written["data"] == {"x.csv": "0" * 64}
     assert (written["seed"], written["seconds"]) == (3, 12.3)
-    assert written["code"] == {"checks.py": fingerprint(provenance.PACKAGE / "checks.py")}
+    assert written["code"] == reached_code([f"{ENTRY.__module__}.{ENTRY.__name__}"])
+    assert ENTRY.__name__ in written["code"]
     assert {"latentgenomes", "python", "torch", "numpy"} == set(written["versions"])
     assert sorted(child.name for child in path.parent.iterdir()) == ["table.csv", "table.provenance.json"]
     assert stale(path) == []
 
 
 def test_the_record_names_no_machine(tmp_path):
-    record = write_results(TABLE, tmp_path / "t.csv", parameters={}, data={}, seed=None, seconds=1)
-    text = record.read_text()
+    text = write_results(TABLE, tmp_path / "t.csv", **RUN, code=[ENTRY]).read_text()
     assert str(Path.home()) not in text
-    assert str(provenance.PACKAGE.parent) not in text
+    assert str(PACKAGE.parent) not in text
     assert f'"{socket.gethostname()}"' not in text
-    assert not any(name.startswith("/") for name in json.loads(text)["code"])
 
 
-def test_by_default_the_loaded_code_is_recorded(tmp_path):
-    from latentgenomes import checks, cli
-
-    record = write_results(TABLE, tmp_path / "t.csv", parameters={}, data={}, seed=0, seconds=1)
-    code = json.loads(record.read_text())["code"]
-    assert Path(checks.__file__).name in code
-    assert "data/registry.py" in code
-    assert not {"cli.py", "notebooks.py", "provenance.py"} & set(code)
-    assert not any(name.startswith("figures") for name in code)
-    assert cli.__name__ == "latentgenomes.cli"
+def test_what_only_presents_is_not_recorded():
+    assert reached_code(["latentgenomes.provenance.write_results"]) == {}
+    assert reached_code([f"{cli.__name__}.main"], within=Source()).keys() & {"main", "resolve"} == set()
 
 
-def test_an_edited_equation_makes_a_table_stale_and_an_edited_word_does_not(tmp_path):
+def test_moved_code_leaves_a_table_fresh_and_an_edited_equation_does_not(tmp_path):
     package = tmp_path / "latentgenomes"
-    shutil.copytree(provenance.PACKAGE, package)
+    shutil.copytree(PACKAGE, package)
     table = tmp_path / "t.csv"
-    write_results(
-        TABLE,
-        table,
-        parameters={},
-        data={},
-        seed=0,
-        seconds=1,
-        code=["nn/simplex.py", "checks.py", "labels.py"],
-    )
-    simplex = package / "nn" / "simplex.py"
-    text = simplex.read_text()
+    write_results(TABLE, table, **RUN, code=[ENTRY])
+    old = package / Path(checks.__file__).relative_to(PACKAGE)
+    new = package / "elsewhere" / "rules.py"
+    new.parent.mkdir()
+    old.rename(new)
     assert stale(table, package=package) == []
-    simplex.write_text(text.replace('"""', '"""Edited: ', 1) + "# a comment\n")
+    text = new.read_text()
+    new.write_text(text.replace('"""', '"""Edited: ', 1) + "# a comment\nONE_MORE = 1\n")
     assert stale(table, package=package) == []
-    simplex.write_text(text + "ONE_MORE = 1\n")
-    assert stale(table, package=package) == ["nn/simplex.py"]
-    (package / "labels.py").unlink()
-    assert stale(table, package=package) == ["labels.py", "nn/simplex.py"]
+    new.write_text(text.replace(f"def {ENTRY.__name__}(", f"def {ENTRY.__name__}(wanted, "))
+    assert stale(table, package=package) == [ENTRY.__name__]
+    new.unlink()
+    assert ENTRY.__name__ in stale(table, package=package)
 
 
 @pytest.mark.parametrize(
@@ -140,20 +89,20 @@ def test_an_edited_equation_makes_a_table_stale_and_an_edited_word_does_not(tmp_
     [
         ({"path": "t.txt"}, "A results table is a .csv file, but the path is 't.txt'"),
         ({"data": {"x.csv": "abc"}}, r"SHA-256 .* per file, but 'x.csv' has 'abc'"),
-        ({"code": ["gone.py"]}, "code must name files of the package, but these do not exist: gone.py"),
+        ({"code": [json.loads]}, r"must name a function or class of the package, but 'json\.loads' does not"),
     ],
 )
 def test_a_record_that_would_be_wrong_is_refused(change, message, tmp_path):
-    given = {"path": "t.csv", "data": {}, "code": ["checks.py"], **change}
+    given = {"path": "t.csv", **RUN, "code": [ENTRY], **change}
     path = tmp_path / given.pop("path")
     with pytest.raises(ValueError, match=message):
-        write_results(TABLE, path, parameters={}, seed=0, seconds=1, **given)
+        write_results(TABLE, path, **given)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_parameter_that_cannot_be_written_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
-        write_results(TABLE, tmp_path / "t.csv", parameters={"x": TABLE}, data={}, seed=0, seconds=1)
+        write_results(TABLE, tmp_path / "t.csv", **RUN | {"parameters": {"x": TABLE}}, code=[])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,45 +121,69 @@ def test_a_failed_write_keeps_the_older_file(tmp_path):
     assert [child.name for child in tmp_path.iterdir()] == ["t.csv"]
 
 
+@pytest.fixture
 def stored(tmp_path):
-    """A table in a package of two files, and the package."""
+    """A table made by `Child` in a small package, and the package."""
     package = tmp_path / "package"
     package.mkdir()
-    for name in ("a.py", "b.py"):
-        (package / name).write_text(CODE)
-    record = {"code": {name: fingerprint(package / name) for name in ("a.py", "b.py")}}
-    (tmp_path / "t.provenance.json").write_text(json.dumps(record))
+    (package / "a.py").write_text(LOSS)
+    code = reached_code(["latentgenomes.a.Child"], within=Source(package))
+    assert set(code) == {"Child", "Model", "Model.fit", "loss", "SCALE"}
+    (tmp_path / "t.provenance.json").write_text(json.dumps({"code": code}))
     return tmp_path / "t.csv", package
 
 
-def test_a_renewed_table_stands_and_says_why(tmp_path):
-    table, package = stored(tmp_path)
-    (package / "a.py").write_text(CODE.replace("** 2", "** 3"))
-    assert stale(table, package=package) == ["a.py"]
-    provenance.renew(table, ["a.py", "b.py"], "The run never called loss.", package=package)
+@pytest.mark.parametrize(
+    ("edit", "changed"),
+    [
+        (("** 2", "** 3"), ["loss"]),
+        (("SCALE = 2", "SCALE = 3"), ["SCALE"]),
+        (("(x, 1)", "(x, 2)"), ["Model.fit"]),
+        (("(Model):", "(Model, metaclass=abc):"), ["Child"]),
+        (("    pass", "    def fit(self, x):\n        return x"), ["Child", "Child.fit"]),
+        (("    pass", "    more = 1"), ["Child"]),
+        (("    pass", "    def predict(self, x):\n        return x"), ["Child"]),
+    ],
+)
+def test_only_what_changed_is_named(edit, changed, stored):
+    table, package = stored
+    (package / "a.py").write_text(LOSS.replace(*edit))
+    assert stale(table, package=package) == changed
+
+
+def test_a_renewed_table_stands_and_says_why(stored):
+    table, package = stored
+    (package / "a.py").write_text(LOSS.replace("** 2", "** 3"))
+    assert stale(table, package=package) == ["loss"]
+    provenance.renew(table, ["loss", "SCALE"], "The run never called loss.", package=package)
     assert stale(table, package=package) == []
-    (entry,) = json.loads((tmp_path / "t.provenance.json").read_text())["renewed"]
-    assert entry["code"] == ["a.py"]
+    (entry,) = json.loads(provenance.provenance_path(table).read_text())["renewed"]
+    assert entry["code"] == ["loss"]
     assert entry["reason"] == "The run never called loss."
-    provenance.renew(table, ["a.py"], "Nothing changed since.", package=package)
-    assert len(json.loads((tmp_path / "t.provenance.json").read_text())["renewed"]) == 1
+    provenance.renew(table, ["loss"], "Nothing changed since.", package=package)
+    assert len(json.loads(provenance.provenance_path(table).read_text())["renewed"]) == 1
+
+
+def test_what_is_gone_leaves_the_record(stored):
+    table, package = stored
+    (package / "a.py").write_text(LOSS.replace("SCALE * ", "2 * ").replace("SCALE = 2\n", ""))
+    provenance.renew(table, ["loss", "SCALE"], "The constant is written out.", package=package)
+    assert stale(table, package=package) == []
+    assert set(json.loads(provenance.provenance_path(table).read_text())["code"]) == {
+        "Child", "Model", "Model.fit", "loss"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "message"),
+    ("names", "reason", "message"),
     [
-        (["a.py"], " ", "reason must say why the table cannot change"),
-        (["a.py"], "Never called.", r"but b\.py changed too\. Run t\.csv again"),
-        (["a.py", "b.py", "c.py"], "Never called.", r"none that is gone, but b\.py"),
+        (["loss", "SCALE"], " ", "reason must say why the table cannot change"),
+        (["loss"], "Never called.", r"but SCALE changed too\. Run t\.csv again"),
     ],
 )
-def test_a_table_is_not_renewed_without_a_reason_or_for_other_changes(code, reason, message, tmp_path):
-    table, package = stored(tmp_path)
-    (package / "a.py").write_text(CODE.replace("** 2", "** 3"))
-    if "c.py" in code:
-        (package / "b.py").unlink()
-    else:
-        (package / "b.py").write_text("x = 1\n")
+def test_a_table_is_not_renewed_without_a_reason_or_for_other_changes(names, reason, message, stored):
+    table, package = stored
+    (package / "a.py").write_text(LOSS.replace("** 2", "** 3").replace("SCALE = 2", "SCALE = 3"))
     with pytest.raises(ValueError, match=message):
-        provenance.renew(table, code, reason, package=package)
-    assert "renewed" not in json.loads((tmp_path / "t.provenance.json").read_text())
+        provenance.renew(table, names, reason, package=package)
+    assert "renewed" not in json.loads(provenance.provenance_path(table).read_text())

@@ -46,5 +46,5 @@ def test_a_table_without_record_is_a_problem(tmp_path):
 def test_changed_code_is_named_with_the_command(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("a\n1\n")
-    provenance_path(table).write_text('{"code": {"checks.py": "0", "gone.py": "1"}}')
-    assert "other code than what stands: checks.py, gone.py changed. Run: make results" in problems(table)[0]
+    provenance_path(table).write_text('{"code": {"check_counts": "0", "gone": "1"}}')
+    assert "other code than what stands: check_counts, gone changed. Run: make results" in problems(table)[0]

@@ -6,7 +6,7 @@ The parameters are the typed lines of the cell tagged `parameters`; see `latentg
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class Outputs:
         data: Sequence[str],
         seed: int,
         seconds: float,
-        code: Sequence[str] | None = None,
+        code: Sequence[Callable[..., object]],
     ) -> None:
         """Write a table of a run with the record of how it was made, into the folder ``results``.
 
@@ -112,8 +112,8 @@ class Outputs:
             The seed of the run.
         seconds : float
             Wall time of the run.
-        code : sequence of str, optional
-            Files of the package on which the numbers depend; all that are loaded where None.
+        code : sequence of callables
+            The functions and classes of the package that were called for the table.
         """
         _check_file_name(name)
         if self.folder is not None:

@@ -1,18 +1,15 @@
 """Where a results table came from, and whether the code that made it still stands.
 
-A table of a full run is stored with the parameters, the data, the seed and a fingerprint of every source
-file that took part. The fingerprint is taken from the syntax tree without comments and docstrings, so a
-better sentence costs no rerun and a changed equation does.
+A table of a full run is stored with the parameters, the data, the seed and a fingerprint of every function
+and class that its numbers reached; see `latentgenomes.definitions`. A better sentence, another file or a new
+name of a file costs no rerun, and a changed equation does.
 """
 
-import ast
-import hashlib
 import json
 import os
 import platform
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,18 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-#: The package folder; the names of code files are relative to it.
-PACKAGE = Path(__file__).resolve().parent
+from latentgenomes.definitions import PACKAGE, Source, entry_name, source
 
-#: Files that shape a page or a command, never a number.
-PRESENTATION = (
-    "figures",
-    "notebooks.py",
-    "cli.py",
-    "provenance.py",
-    "parameters.py",
-    "extras.py",
-    "resources.py",
+#: Rooms that shape a page or a command, never a number.
+PRESENTATION = frozenset(
+    {"figures", "notebooks", "cli", "provenance", "definitions", "parameters", "extras", "resources"}
 )
 
 
@@ -62,31 +52,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def fingerprint(path: str | Path) -> str:
-    """SHA-256 of the syntax tree of a Python file, without docstrings and comments.
-
-    Empty fields of the tree are left out, so that the value does not depend on the Python version that
-    reads the file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A Python source file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    SyntaxError
-        When the file is no valid Python.
-    """
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=Path(path).name)
-    return hashlib.sha256(_describe(tree).encode()).hexdigest()
-
-
 def write_results(
     frame: pd.DataFrame,
     path: str | Path,
@@ -95,7 +60,7 @@ def write_results(
     data: Mapping[str, str],
     seed: int | None,
     seconds: float,
-    code: Sequence[str] | None = None,
+    code: Sequence[Callable[..., object]],
 ) -> Path:
     """Write a results table and, next to it, the record of how it was made.
 
@@ -113,9 +78,8 @@ def write_results(
         The seed of the run.
     seconds : float
         Wall time of the run, seconds.
-    code : sequence of str, optional
-        Source files relative to the package folder. By default every module of the package that is
-        loaded now, apart from figures, notebooks, command line and this file.
+    code : sequence of callables
+        The functions and classes that were called for the table. Whatever they reach is recorded.
 
     Returns
     -------
@@ -125,7 +89,7 @@ def write_results(
     Raises
     ------
     ValueError
-        When `path` is no CSV file, a hash is no SHA-256, or a code file does not exist.
+        When `path` is no CSV file, a hash is no SHA-256, or `code` names no definition of the package.
     """
     path = Path(path)
     if path.suffix != ".csv":
@@ -136,15 +100,8 @@ def write_results(
                 f"data must give a SHA-256 (64 hexadecimal digits) per file, but {name!r} has {digest!r}. "
                 "Take it from data/registry.csv."
             )
-    used = _loaded_code() if code is None else sorted(code)
-    missing = [name for name in used if not (PACKAGE / name).is_file()]
-    if missing:
-        raise ValueError(
-            f"code must name files of the package, but these do not exist: {', '.join(missing)}. "
-            "Give paths relative to the package folder, such as 'nn/simplex.py'."
-        )
     record = {
-        "code": {name: fingerprint(PACKAGE / name) for name in used},
+        "code": reached_code(map(entry_name, code)),
         "data": dict(sorted(data.items())),
         "parameters": dict(parameters),
         "seed": seed,
@@ -166,13 +123,40 @@ def write_results(
     return provenance_path(path)
 
 
+def reached_code(entries: Iterable[str], *, within: Source | None = None) -> dict[str, str]:
+    """Fingerprints of all that some entries reach, by name of the definition, without what only presents.
+
+    Parameters
+    ----------
+    entries : iterable of str
+        Dotted names of functions and classes.
+    within : Source, optional
+        The code to read; the package itself by default.
+
+    Returns
+    -------
+    dict of str to str
+        Where several files define the same private name, their fingerprints stand side by side.
+
+    Raises
+    ------
+    ValueError
+        When an entry names no definition of the package.
+    """
+    found: dict[str, set[str]] = {}
+    for definition in (within or source()).reached(entries):
+        if not PRESENTATION & set(definition.module.split(".")):
+            found.setdefault(definition.name, set()).add(definition.fingerprint)
+    return {name: " ".join(sorted(known)) for name, known in sorted(found.items())}
+
+
 def provenance_path(path: str | Path) -> Path:
     """Path of the record that belongs to a results table."""
     return Path(path).with_suffix(".provenance.json")
 
 
 def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
-    """Code files that no longer are what produced a results table.
+    """Definitions that no longer are what produced a results table.
 
     Parameters
     ----------
@@ -184,7 +168,8 @@ def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
     Returns
     -------
     list of str
-        Names relative to `package` of the files that changed or are gone; empty for a table that stands.
+        Names of the definitions that were edited or are gone, and of methods that now stand before a recorded
+        one; empty for a table that stands.
 
     Raises
     ------
@@ -195,29 +180,26 @@ def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
     if not record.is_file():
         raise FileNotFoundError(
             f"Every results table needs a record of its run, but {record.name} does not exist. "
-            "Write the table with latentgenomes.provenance.write_results."
+            "Write the table with `write_results`."
         )
     code: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["code"]
-    return [
-        name
-        for name, expected in code.items()
-        if not (package / name).is_file() or fingerprint(package / name) != expected
-    ]
+    return _changed(code, source() if package == PACKAGE else Source(package))
 
 
-def renew(path: str | Path, code: Sequence[str], reason: str, *, package: Path = PACKAGE) -> None:
+def renew(path: str | Path, names: Sequence[str], reason: str, *, package: Path = PACKAGE) -> None:
     """State that a change of code left a results table as it is, where a rerun would take hours.
 
-    The record keeps what is trusted instead of a run: the files, the reason and the date. Use it for changes
-    that cannot reach the numbers, such as a new entry in a list of systems, or code that the run never
-    called, and run a part of the table again to see that it comes out the same.
+    The record keeps what is trusted instead of a run: the definitions, the reason and the date. Use it for
+    changes that cannot reach the numbers, such as a new entry in a list of systems, or the same arithmetic in
+    other words, and run a part of the table again to see that it comes out the same.
 
     Parameters
     ----------
     path : str or Path
         A results table written by `write_results`.
-    code : sequence of str
-        Files of its record that changed, relative to `package`. Those that stand are left alone.
+    names : sequence of str
+        Definitions of its record that changed. Those that stand are left alone; those that are gone leave the
+        record.
     reason : str
         Why the table cannot change, and what was run again to see it.
     package : Path, optional
@@ -226,59 +208,39 @@ def renew(path: str | Path, code: Sequence[str], reason: str, *, package: Path =
     Raises
     ------
     ValueError
-        When there is no reason, or another file of the record changed too.
+        When there is no reason, or another definition of the record changed too.
     """
     if not reason.strip():
         raise ValueError("reason must say why the table cannot change, but it is empty. Or run it again.")
     changed = stale(path, package=package)
-    others = sorted(set(changed) - set(code))
-    gone = [name for name in changed if not (package / name).is_file()]
-    if others or gone:
+    if others := sorted(set(changed) - set(names)):
         raise ValueError(
-            f"code must name every file that changed and none that is gone, but {', '.join(others or gone)} "
-            f"changed too. Run {Path(path).name} again."
+            f"names must hold every definition that changed, but {', '.join(others)} changed too. "
+            f"Run {Path(path).name} again."
         )
     if not changed:
         return
     record = json.loads(provenance_path(path).read_text(encoding="utf-8"))
-    record["code"] |= {name: fingerprint(package / name) for name in changed}
+    now = source() if package == PACKAGE else Source(package)
+    for name in changed:
+        known = now.fingerprints(name)
+        record["code"].pop(name, None)
+        record["code"] |= {name: " ".join(sorted(known))} if known else {}
     entry = {"code": sorted(changed), "reason": reason, "date": datetime.now(UTC).date().isoformat()}
     record["renewed"] = [*record.get("renewed", []), entry]
     with replacing(provenance_path(path)) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _loaded_code() -> list[str]:
-    """Files of the loaded modules of the package, without those that only present results."""
-    files = set()
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "latentgenomes" and getattr(module, "__file__", None):
-            file = Path(str(module.__file__)).resolve()
-            if file.suffix == ".py" and file.is_relative_to(PACKAGE):
-                files.add(file.relative_to(PACKAGE).as_posix())
-    return sorted(name for name in files if name.partition("/")[0] not in PRESENTATION)
-
-
-def _describe(node: object) -> str:
-    """Text of a syntax tree: type and filled fields of each node, docstrings skipped."""
-    if isinstance(node, list):
-        return "[" + ",".join(_describe(item) for item in node) + "]"
-    if isinstance(node, ast.Constant):
-        return f"{type(node.value).__name__}:{node.value!r}"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    parts = []
-    for name, value in ast.iter_fields(node):
-        if name == "body" and isinstance(value, list) and _documents(node):
-            value = value[1:]
-        if name == "values" and isinstance(node, ast.JoinedStr):  # Python 3.12 keeps empty pieces
-            value = [part for part in value if not (isinstance(part, ast.Constant) and part.value == "")]
-        if value is not None and value != []:
-            parts.append(f"{name}={_describe(value)}")
-    return f"{type(node).__name__}({','.join(parts)})"
-
-
-def _documents(node: ast.AST) -> bool:
-    """Whether the first statement of a node is a docstring."""
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
+def _changed(code: Mapping[str, str], now: Source) -> list[str]:
+    """Names of a record that the code no longer holds, and new methods in place of recorded ones."""
+    gone = [name for name, known in code.items() if not set(known.split()) <= now.fingerprints(name)]
+    inherited = {name.rpartition(".")[2] for name in code if "." in name}
+    classes = {name for name in code if "." not in name}
+    newer = [
+        f"{name}.{method}"
+        for name in classes
+        for method in now.methods(name)
+        if method in inherited and f"{name}.{method}" not in code
+    ]
+    return sorted({*gone, *newer})

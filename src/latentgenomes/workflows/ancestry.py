@@ -27,22 +27,6 @@ from latentgenomes.models.genotypes import HaplotypeVAE
 from latentgenomes.models.genotypes.population_vaes import PopulationVAEs
 from latentgenomes.provenance import replacing
 
-#: Files on which the numbers of these tables depend.
-CODE = (
-    "data/calls.py",
-    "data/genotypes.py",
-    "ensemble.py",
-    "evaluate/ancestry.py",
-    "evaluate/compare.py",
-    "models/genotypes/copying.py",
-    "models/genotypes/haplotype_estimator.py",
-    "models/genotypes/haplotype_net.py",
-    "models/genotypes/haplotype_vae.py",
-    "models/genotypes/population_vaes.py",
-    "nn/blocks.py",
-    "train.py",
-    "workflows/ancestry.py",
-)
 DATASETS = ("805", "lct", "tgp", "hgdp")
 METHODS = ("pca10", "pca16", "pca30", "raw", "vae16", "models_bound", "models_error")
 LEVELS = ("region", "population")

@@ -24,15 +24,6 @@ from latentgenomes.evaluate.geography import place_scores
 from latentgenomes.models.genotypes import HaplotypeVAE
 from latentgenomes.workflows import diversity
 
-#: Files on which the numbers of these tables depend.
-CODE = (
-    *diversity.CODE,
-    "models/genotypes/haplotype_estimator.py",
-    "models/genotypes/haplotype_net.py",
-    "models/genotypes/haplotype_vae.py",
-    "train.py",
-    "workflows/canids.py",
-)
 #: Settings of the network for a hundred animals: one hidden layer, a light prior, no dropout.
 FEW_ANIMALS: Mapping[str, Any] = {"hidden": (128,), "beta": 0.2, "input_dropout": 0.0, "n_components": 1}
 

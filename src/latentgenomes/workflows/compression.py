@@ -27,21 +27,6 @@ from latentgenomes.models.genotypes import HaplotypeCodec
 
 Floats = npt.NDArray[np.float64]
 
-#: Files on which the numbers of these tables depend.
-CODE = (
-    "codec.py",
-    "data/calls.py",
-    "data/genotypes.py",
-    "data/splits.py",
-    "evaluate/classical_codes.py",
-    "evaluate/compression.py",
-    "models/genotypes/copying.py",
-    "models/genotypes/forward.py",
-    "models/genotypes/haplotype_codec.py",
-    "models/genotypes/mixing.py",
-    "workflows/compression.py",
-)
-
 _FREQUENCY_BYTES = 2  # of a number of a model
 _N_COMPONENTS = (4, 8, 16)
 _SETTINGS = ((0.001, 0.0004), (0.001, 0.002), (0.003, 0.001))

@@ -34,17 +34,6 @@ STEPS_FROM_AFRICA: Mapping[str, int] = {
     "America": 5,
 }
 
-#: Files on which the numbers of these tables depend.
-CODE = (
-    "data/calls.py",
-    "data/genotypes.py",
-    "data/simulate/genotypes.py",
-    "data/variant_files.py",
-    "evaluate/compression.py",
-    "evaluate/geography.py",
-    "workflows/diversity.py",
-)
-
 
 def diversity_table(
     calls: Calls,

@@ -19,13 +19,6 @@ from latentgenomes.provenance import replacing
 from latentgenomes.workflows.masking import ImputationTask, load_dataset, make_task
 
 JUDGED_RATES = (0.5, 0.7, 0.8, 0.9, 0.95)
-#: Files whose code makes the weights.
-WEIGHTS_CODE = (
-    "models/expression/gexbert.py",
-    "models/expression/gexbert_net.py",
-    "models/expression/pretraining.py",
-    "nn/attention.py",
-)
 
 
 def pretraining_task(dataset: str = "mirna", *, seed: int = 0) -> ImputationTask:

@@ -38,32 +38,6 @@ MRNA_FILES = tuple(f"expression/metagsca/{cancer}.RData" for cancer in PAIRED_CA
 COHORT_FILES = tuple(
     f"expression/porpoise/tcga_{name.lower()}_all_clean.csv.zip" for name in SURVIVAL_COHORTS
 )
-IMPUTATION_CODE = (
-    "data/expression.py",
-    "data/mirna.py",
-    "data/splits.py",
-    "evaluate/expression.py",
-    "models/expression/imputers.py",
-    "models/expression/mixture.py",
-    "models/expression/restorer.py",
-    "models/expression/stack.py",
-    "train.py",
-    "workflows/imputation.py",
-    "workflows/masking.py",
-)
-SURVIVAL_CODE = (
-    "data/expression.py",
-    "data/survival.py",
-    "evaluate/expression.py",
-    "evaluate/resampling.py",
-    "evaluate/survival.py",
-    "models/expression/imputers.py",
-    "models/expression/newton.py",
-    "nn/cox.py",
-    "workflows/survival.py",
-)
-PLATFORM_CODE = (*IMPUTATION_CODE, "workflows/platforms.py")
-HEAD_CODE = (*SURVIVAL_CODE, "workflows/risk_models.py")
 _GENE_METHODS = ("knn", "ridge", "local_ridge", "mixture", "restorer", "stack")
 
 

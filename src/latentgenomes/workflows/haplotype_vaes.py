@@ -18,38 +18,12 @@ from sklearn.frozen import FrozenEstimator
 from latentgenomes.data.calls import HaplotypeData
 from latentgenomes.data.genotypes import load_805
 from latentgenomes.data.splits import grouped_split
+from latentgenomes.definitions import fingerprint
 from latentgenomes.evaluate.compression import published_bits, ratio_table
 from latentgenomes.evaluate.simulation import compare_haplotypes, linkage_decay, privacy_loss
 from latentgenomes.models.genotypes import HaplotypeCodec, HaplotypeVAE, VAECoding
 from latentgenomes.models.genotypes.haplotype_vae import published_settings
-from latentgenomes.provenance import PACKAGE, fingerprint
 
-_MODEL_CODE = (
-    "ensemble.py",
-    "models/genotypes/haplotype_estimator.py",
-    "models/genotypes/haplotype_net.py",
-    "models/genotypes/haplotype_vae.py",
-    "models/genotypes/latent_mixture.py",
-    "nn/blocks.py",
-    "train.py",
-)
-#: Files on which the numbers of these tables depend.
-CODE = (
-    *_MODEL_CODE,
-    "codec.py",
-    "data/calls.py",
-    "data/genotypes.py",
-    "data/splits.py",
-    "evaluate/compression.py",
-    "evaluate/simulation.py",
-    "models/genotypes/bits_back.py",
-    "models/genotypes/copying.py",
-    "models/genotypes/haplotype_codec.py",
-    "models/genotypes/integer_network.py",
-    "models/genotypes/mixing.py",
-    "models/genotypes/vae_coding.py",
-    "workflows/haplotype_vaes.py",
-)
 #: Models of the LCT window by name.
 LCT_VAES: dict[str, dict[str, Any]] = {
     "published": published_settings(),
@@ -98,7 +72,7 @@ def fitted_vae(
     if folder is None:
         return model.fit(calls, labels)
     parts = [json.dumps(dict(settings), sort_keys=True), str(seed), str(calls.shape)]
-    parts += [fingerprint(PACKAGE / name) for name in _MODEL_CODE]
+    parts.append(fingerprint(HaplotypeVAE))
     state = hashlib.sha256("\n".join(parts).encode())
     state.update(np.ascontiguousarray(calls).tobytes())
     path = Path(folder) / f"vae-{state.hexdigest()[:16]}.safetensors"

@@ -6,7 +6,7 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from latentgenomes.data.multimodal import (
     load_pcawg_profiles,
     to_wide,
 )
+from latentgenomes.definitions import PACKAGE, entry_name, fingerprint
 from latentgenomes.models.multimodal import (
     FineTunedClassifier,
     FusionAutoencoder,
@@ -36,7 +37,7 @@ from latentgenomes.models.multimodal import (
 )
 from latentgenomes.models.multimodal.embedder import ProfileEmbedder
 from latentgenomes.models.multimodal.features import CLR, LCS, encode, profile_lengths
-from latentgenomes.provenance import PACKAGE, fingerprint, replacing
+from latentgenomes.provenance import replacing
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
@@ -140,19 +141,10 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-@cache
-def _print_of(name: str) -> str:
-    return fingerprint(PACKAGE / name)
-
-
 def training_code(*estimators: object) -> str:
     """Fingerprint of the code that trains estimators: a kept result of other code is not taken."""
-    names = {"train.py", "ensemble.py", "estimator.py", "models/multimodal/features.py"}
-    for estimator in estimators:
-        bases = [base.__module__ for base in type(estimator).__mro__]
-        names |= {f"{m.replace('.', '/')}.py".partition("/")[2] for m in bases if m.startswith(PACKAGE.name)}
-    prints = [_print_of(name) for name in sorted(names)]
-    return hashlib.sha256("".join(prints).encode()).hexdigest()
+    own = {type(estimator) for estimator in estimators if type(estimator).__module__.startswith(PACKAGE.name)}
+    return fingerprint(*sorted(own, key=entry_name))
 
 
 def load_tumours(*, folder: str | Path | None = None, max_epochs: int | None = None) -> Tumours:

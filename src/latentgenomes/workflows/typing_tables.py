@@ -11,7 +11,7 @@ from latentgenomes.data.multimodal import MUAT_FILES, PCAWG_PROFILES
 from latentgenomes.data.registry import load_registry
 from latentgenomes.evaluate.multimodal import MACRO
 from latentgenomes.extras import require
-from latentgenomes.provenance import PACKAGE, write_results
+from latentgenomes.provenance import write_results
 from latentgenomes.workflows.multimodal import (
     TEST_FRACTION,
     compare_typing,
@@ -25,7 +25,7 @@ from latentgenomes.workflows.multimodal import (
     separations,
     training_costs,
 )
-from latentgenomes.workflows.typing_systems import Tumours
+from latentgenomes.workflows.typing_systems import Tumours, load_tumours
 
 AS_PUBLISHED = tuple(
     f"{profile}_plain{suffix}" for suffix in ("", "_unweighted") for profile in PCAWG_PROFILES
@@ -72,12 +72,6 @@ DATA = (
 TABLES = (
     "scores", "differences", "seconds", "projects", "muat", "hidden", "restored", "separation", "training",
     "plane",
-)  # fmt: skip
-#: What a number of these tables depends on; other modules that happen to be loaded are not.
-CODE = (
-    "data/catalogs.py", "data/copynumber.py", "data/multimodal.py", "data/pcawg.py", "data/signatures.py",
-    "data/splits.py", "ensemble.py", "estimator.py", "evaluate/compare.py", "evaluate/multimodal.py",
-    "train.py", "workflows/multimodal.py", "workflows/typing_systems.py", "workflows/typing_tables.py",
 )  # fmt: skip
 
 
@@ -186,7 +180,6 @@ def write_tables(
         )
     tables = full_tables(tumours, names, finished=finished)
     checksums = load_registry().set_index("name")["sha256"]
-    models = sorted(p.relative_to(PACKAGE).as_posix() for p in (PACKAGE / "models/multimodal").glob("*.py"))
     run: dict[str, object] = {}
     if "scores" in tables:
         counted = tables["scores"].groupby(["task", "protocol", "method"], sort=False)["split"].nunique()
@@ -201,5 +194,5 @@ def write_tables(
             data={file: checksums[file] for file in files},
             seed=0,
             seconds=time.perf_counter() - start,
-            code=[*CODE, *models],
+            code=[load_tumours, full_tables],
         )
