@@ -12,8 +12,8 @@ from pathlib import Path
 
 import nbformat
 
-from latentgenomes.data.registry import available
-from latentgenomes.definitions import source
+from latentgenomes.core.registry import available
+from latentgenomes.core.definitions import source
 
 BOOK = "build/book-src"
 # A notebook outside the table of contents is not finished: it is tested, and no page shows it.

@@ -13,11 +13,11 @@ import time
 
 import torch
 
-from latentgenomes.data.simulate.signatures import simulate_signature_catalogs
-from latentgenomes.ensemble import fit_ensemble, seeded
-from latentgenomes.models.signatures.vaems import VAEMSNet
-from latentgenomes.nn import poisson
-from latentgenomes.train import TrainConfig, fit
+from latentgenomes.nn.ensemble import fit_ensemble, seeded
+from latentgenomes.nn.train import TrainConfig, fit
+from latentgenomes.signatures.models import poisson
+from latentgenomes.signatures.models.vaems import VAEMSNet
+from latentgenomes.signatures.simulate import simulate_signature_catalogs
 
 N_RESTARTS = 20
 N_SAMPLES = 1024

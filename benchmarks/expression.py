@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from latentgenomes.data.registry import load_registry
-from latentgenomes.provenance import provenance_path, write_results
-from latentgenomes.workflows import expression_tables as full
-from latentgenomes.workflows.imputation import METHOD_NAMES, compare_imputers
-from latentgenomes.workflows.masking import ImputationSettings
-from latentgenomes.workflows.platforms import compare_platforms, compare_structures
-from latentgenomes.workflows.risk_models import compare_heads
-from latentgenomes.workflows.survival import SurvivalSettings, compare_arms, load_cohorts
+from latentgenomes.core.provenance import provenance_path, write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.expression.experiments import tables as full
+from latentgenomes.expression.experiments.imputation import METHOD_NAMES, compare_imputers
+from latentgenomes.expression.experiments.platforms import compare_platforms, compare_structures
+from latentgenomes.expression.experiments.risk_models import compare_heads
+from latentgenomes.expression.experiments.survival import SurvivalSettings, compare_arms, load_cohorts
+from latentgenomes.expression.verbs.methods import ImputationSettings
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "expression"
 RATES = ("0.5", "0.7", "0.8", "0.9", "0.95")

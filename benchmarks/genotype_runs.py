@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from latentgenomes.codec import CodecError, pack, unpack
-from latentgenomes.data.genotypes import load_805, load_lct
-from latentgenomes.data.simulate.genotypes import simulate_haplotypes
-from latentgenomes.data.splits import grouped_split
-from latentgenomes.models.genotypes import CopyingMixture, HaplotypeCodec
+from latentgenomes.core.splits import grouped_split
+from latentgenomes.genotypes.data.public import load_805, load_lct
+from latentgenomes.genotypes.models.container import CodecError, pack, unpack
+from latentgenomes.genotypes.models.copying import CopyingMixture
+from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
+from latentgenomes.genotypes.simulate import simulate_haplotypes
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
 N_PANEL, N_CODED = 1000, 50
@@ -26,7 +27,7 @@ N_ARRAYS = N_FILES = 10_000
 _MEASURE = """
 import json, resource, sys, time
 import numpy as np
-from latentgenomes.models.genotypes import HaplotypeCodec
+from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
 
 calls = np.load(sys.argv[1])[:, : int(sys.argv[2])]
 n_panel = int(sys.argv[3])

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from latentgenomes.data.genotypes import FILES_805, LCT_FILE, PANEL_FILE, SNPS_805_FILE, load_lct
-from latentgenomes.data.registry import load_registry
-from latentgenomes.provenance import write_results
-from latentgenomes.workflows import ancestry, haplotype_vaes
+from latentgenomes.core.provenance import write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.genotypes.data.public import FILES_805, LCT_FILE, PANEL_FILE, SNPS_805_FILE, load_lct
+from latentgenomes.genotypes.experiments import ancestry
+from latentgenomes.genotypes.experiments import autoencoders as haplotype_vaes
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "genotypes"

@@ -15,7 +15,9 @@ import genotype_lines
 import genotype_runs
 import pandas as pd
 
-from latentgenomes.data.genotypes import (
+from latentgenomes.core.provenance import write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.genotypes.data.public import (
     FILES_805,
     LCT_FILE,
     PANEL_FILE,
@@ -26,11 +28,10 @@ from latentgenomes.data.genotypes import (
     load_tgp,
     load_wolves,
 )
-from latentgenomes.data.registry import load_registry
-from latentgenomes.data.simulate.genotypes import simulate_haplotypes
-from latentgenomes.models.genotypes import CopyingMixture, HaplotypeCodec
-from latentgenomes.provenance import write_results
-from latentgenomes.workflows import canids, compression, diversity
+from latentgenomes.genotypes.experiments import canids, compression, diversity
+from latentgenomes.genotypes.models.copying import CopyingMixture
+from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
+from latentgenomes.genotypes.simulate import simulate_haplotypes
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "genotypes"

@@ -20,20 +20,20 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 
-from latentgenomes.data.mirna import PREPARED_MATRIX, PREPARED_SAMPLES
-from latentgenomes.data.registry import load_registry
-from latentgenomes.evaluate.compare import paired_differences
-from latentgenomes.evaluate.gene_attention import family_enrichment, mirna_families, pair_agreement
-from latentgenomes.models.expression.gexbert import GexBERT
-from latentgenomes.models.expression.imputers import RidgeImputer
-from latentgenomes.provenance import write_results
-from latentgenomes.workflows.expression_pretraining import (
+from latentgenomes.core.compare import paired_differences
+from latentgenomes.core.provenance import write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.expression.data.mirna import PREPARED_MATRIX, PREPARED_SAMPLES
+from latentgenomes.expression.evaluate.attention import family_enrichment, mirna_families, pair_agreement
+from latentgenomes.expression.experiments.pretraining import (
     fresh_masks,
     judge_imputers,
     pretrain_in_portions,
     pretraining_task,
     task_digest,
 )
+from latentgenomes.expression.models.gexbert import GexBERT
+from latentgenomes.expression.models.imputers import RidgeImputer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "expression"

@@ -15,9 +15,8 @@ from itertools import product
 import pandas as pd
 from gexbert import RESULTS, WORK, hashes
 
-from latentgenomes.models.expression.gexbert import GexBERT
-from latentgenomes.provenance import write_results
-from latentgenomes.workflows.expression_classification import (
+from latentgenomes.core.provenance import write_results
+from latentgenomes.expression.experiments.classification import (
     METHODS,
     Cell,
     classify,
@@ -25,7 +24,9 @@ from latentgenomes.workflows.expression_classification import (
     make_classification_task,
     mean_scores,
 )
-from latentgenomes.workflows.expression_pretraining import load_dataset, pretraining_task
+from latentgenomes.expression.experiments.masking import load_dataset
+from latentgenomes.expression.experiments.pretraining import pretraining_task
+from latentgenomes.expression.models.gexbert import GexBERT
 
 FOLDER = WORK / "classification"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
-from latentgenomes.workflows.typing_systems import load_tumours
-from latentgenomes.workflows.typing_tables import write_tables
+from latentgenomes.multimodal.experiments.tables import write_tables
+from latentgenomes.multimodal.experiments.typing import load_tumours
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "multimodal"

@@ -26,18 +26,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from latentgenomes.data.registry import load_registry
-from latentgenomes.data.signatures import load_islam, load_pcawg
-from latentgenomes.data.simulate.signatures import CatalogSettings, simulate_signature_catalogs
-from latentgenomes.data.splits import grouped_split
-from latentgenomes.evaluate.signatures import match_signatures, recovery
-from latentgenomes.models.signatures import SignerNMF
-from latentgenomes.notebooks import run_notebook
-from latentgenomes.provenance import write_results
-from latentgenomes.workflows.cohorts import compare_generalisation
-from latentgenomes.workflows.comparison import compare_systems, load_truth
-from latentgenomes.workflows.refits import compare_refits
-from latentgenomes.workflows.signatures import extract_signatures
+from latentgenomes.book.notebooks import run_notebook
+from latentgenomes.core.provenance import write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.core.splits import grouped_split
+from latentgenomes.mutations.pcawg import load_pcawg
+from latentgenomes.signatures.data.published import load_islam
+from latentgenomes.signatures.evaluate import match_signatures, recovery
+from latentgenomes.signatures.experiments.cohorts import compare_generalisation
+from latentgenomes.signatures.experiments.comparison import compare_systems, load_truth
+from latentgenomes.signatures.experiments.refits import compare_refits
+from latentgenomes.signatures.models.signer import SignerNMF
+from latentgenomes.signatures.simulate import CatalogSettings, simulate_signature_catalogs
+from latentgenomes.signatures.verbs.extract import extract_signatures
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "signatures"
 PUBLISHED = Path(__file__).parents[1] / "data" / "published"

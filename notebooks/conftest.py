@@ -159,7 +159,7 @@ class TolerantNotebook(IPyNbFile):
                 f"{self.path.name} must list its data files in the notebook's metadata as "
                 '{"latentgenomes": {"data": [...]}}, but does not. Add them.'
             )
-        from latentgenomes.data.registry import available
+        from latentgenomes.core.registry import available
 
         absent = [name for name in names if not available(name)]
         if absent:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from latentgenomes.data.registry import available
+from latentgenomes.core.registry import available
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from latentgenomes import cli, notebooks
-from latentgenomes.data import registry
-from latentgenomes.data.simulate.signatures import simulate_signature_catalogs
-from latentgenomes.evaluate import recovery
+from latentgenomes import cli
+from latentgenomes.book import notebooks
+from latentgenomes.core import registry
+from latentgenomes.signatures.evaluate import recovery
+from latentgenomes.signatures.simulate import simulate_signature_catalogs
 
 COMMAND = Path(sys.executable).with_name("latentgenomes")
 PARAMETERS = """n: int = 3  # how many; 1 to 9

@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from latentgenomes.data.registry import load_registry
-from latentgenomes.data.signatures import load_islam, load_pcawg
-from latentgenomes.provenance import replacing, write_results
+from latentgenomes.core.provenance import replacing, write_results
+from latentgenomes.core.registry import load_registry
+from latentgenomes.mutations.pcawg import load_pcawg
+from latentgenomes.signatures.data.published import load_islam
 
 PEER = Path(__file__).with_name("sigprofilerextractor.py")
 

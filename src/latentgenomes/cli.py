@@ -10,10 +10,10 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from latentgenomes import notebooks
-from latentgenomes.data import registry
-from latentgenomes.data.catalogs import read_catalog
-from latentgenomes.parameters import Parameter, ParameterError
+from latentgenomes.book import notebooks
+from latentgenomes.core import registry
+from latentgenomes.core.parameters import Parameter, ParameterError
+from latentgenomes.mutations.catalogues import read_catalog
 
 app = typer.Typer(
     help="Autoencoders for cancer and population genomics.",
@@ -128,9 +128,7 @@ def extract(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
 ) -> None:
     """Extract signatures from your matrix: signatures, exposures, why this many, matches to COSMIC."""
-    from latentgenomes.workflows import (
-        extract_signatures,
-    )  # slow: brings torch
+    from latentgenomes.signatures.verbs.extract import extract_signatures  # slow: brings torch
 
     with _one_line_errors():
         try:
@@ -167,7 +165,7 @@ def refit(
     cosmic: Annotated[str, typer.Option(help="Version of COSMIC, without your own signatures.")] = "3.4",
 ) -> None:
     """Say which known signatures each of your samples holds: COSMIC's, your own, or some of them."""
-    from latentgenomes.workflows.known import refit_known  # slow: brings torch
+    from latentgenomes.signatures.verbs.refit import refit_known  # slow: brings torch
 
     with _one_line_errors():
         try:
@@ -197,7 +195,7 @@ def compress(
     out: Annotated[Path, typer.Option("-o", "--out", help="The archive, a new file.")],
 ) -> None:
     """Write a genotype file as a small archive that decodes to the same genotypes."""
-    from latentgenomes.workflows.archives import compress_file  # slow: brings torch
+    from latentgenomes.genotypes.verbs import compress_file  # slow: brings torch
 
     with _one_line_errors():
         try:
@@ -219,7 +217,7 @@ def decompress(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new .vcf, or the .bed of a new PLINK 1 set.")],
 ) -> None:
     """Write the genotype file that an archive holds; the panel must be the one that compressed it."""
-    from latentgenomes.workflows.archives import decompress_file  # slow: brings torch
+    from latentgenomes.genotypes.verbs import decompress_file  # slow: brings torch
 
     with _one_line_errors():
         try:
@@ -245,7 +243,7 @@ def embed(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
 ) -> None:
     """Embed tumours from your matrices (SBS96, ID83, DBS78, CN48, SV32) with MutEmbed."""
-    from latentgenomes.workflows.embedding import embed_files  # slow: brings torch
+    from latentgenomes.multimodal.verbs import embed_files  # slow: brings torch
 
     with _one_line_errors():
         paths = _assignments(profiles, "embed")
@@ -272,8 +270,8 @@ def impute(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
 ) -> None:
     """Restore the missing genes of your matrix, with the error of each gene."""
-    from latentgenomes.data.expression_matrix import read_expression
-    from latentgenomes.workflows.restoration import mirna_reference, restore_matrix  # slow: brings torch
+    from latentgenomes.expression.data.matrix import read_expression
+    from latentgenomes.expression.verbs.impute import mirna_reference, restore_matrix  # slow: brings torch
 
     with _one_line_errors():
         try:

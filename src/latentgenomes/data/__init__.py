@@ -1,1 +1,0 @@
-"""Files, network and archives: the registry of public data sets, their loaders, and the simulators."""

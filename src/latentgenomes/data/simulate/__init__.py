@@ -1,1 +1,0 @@
-"""Seeded generators with known truth, one file per subject."""

@@ -1,0 +1,39 @@
+from latentgenomes.expression.experiments import tables
+from latentgenomes.expression.experiments.imputation import (
+    METHOD_NAMES,
+    compare_imputers,
+    paired_over_patients,
+)
+from latentgenomes.expression.experiments.masking import load_dataset
+from latentgenomes.expression.experiments.platforms import (
+    both_platforms,
+    compare_platforms,
+    compare_structures,
+)
+from latentgenomes.expression.experiments.risk_models import compare_heads
+from latentgenomes.expression.experiments.survival import (
+    ARMS,
+    SurvivalSettings,
+    choose_penalties,
+    compare_arms,
+    compare_over_cohorts,
+    load_cohorts,
+)
+
+__all__ = [
+    "ARMS",
+    "METHOD_NAMES",
+    "SurvivalSettings",
+    "both_platforms",
+    "choose_penalties",
+    "compare_arms",
+    "compare_heads",
+    "compare_imputers",
+    "compare_over_cohorts",
+    "compare_platforms",
+    "compare_structures",
+    "load_cohorts",
+    "load_dataset",
+    "paired_over_patients",
+    "tables",
+]

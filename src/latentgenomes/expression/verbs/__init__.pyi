@@ -1,0 +1,3 @@
+from latentgenomes.expression.verbs.methods import ImputationSettings
+
+__all__ = ["ImputationSettings"]

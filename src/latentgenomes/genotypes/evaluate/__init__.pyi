@@ -1,0 +1,3 @@
+from latentgenomes.genotypes.evaluate.simulation import compare_haplotypes, nearest_distances
+
+__all__ = ["compare_haplotypes", "nearest_distances"]

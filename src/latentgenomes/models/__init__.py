@@ -1,1 +1,0 @@
-"""Models: one file holds the equations as a module and the scikit-learn estimator over it."""

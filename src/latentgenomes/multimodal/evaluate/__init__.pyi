@@ -1,0 +1,33 @@
+from latentgenomes.multimodal.evaluate.attention import mean_attention
+from latentgenomes.multimodal.evaluate.pathways import (
+    chance_dominance,
+    dominant_pathway,
+    genes_found,
+    pathway_scores,
+    predict_targets,
+    random_gene_sets,
+)
+from latentgenomes.multimodal.evaluate.typing import (
+    MACRO,
+    cosine_separation,
+    f1_table,
+    macro_scores,
+    paper_trials,
+    project_recall,
+)
+
+__all__ = [
+    "MACRO",
+    "chance_dominance",
+    "cosine_separation",
+    "dominant_pathway",
+    "f1_table",
+    "genes_found",
+    "macro_scores",
+    "mean_attention",
+    "paper_trials",
+    "pathway_scores",
+    "predict_targets",
+    "project_recall",
+    "random_gene_sets",
+]

@@ -1,0 +1,10 @@
+from latentgenomes.signatures.experiments.cohorts import compare_consistency, compare_generalisation
+from latentgenomes.signatures.experiments.comparison import compare_intervals, compare_systems, load_truth
+
+__all__ = [
+    "compare_consistency",
+    "compare_generalisation",
+    "compare_intervals",
+    "compare_systems",
+    "load_truth",
+]

@@ -1,0 +1,209 @@
+"""What an extraction gives: signatures, exposures, the choice explained, intervals, matches, files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from latentgenomes.core.provenance import replacing
+from latentgenomes.mutations.channels import CHANNELS
+from latentgenomes.mutations.cosmic import cosmic_signatures
+from latentgenomes.signatures.evaluate import match_signatures
+from latentgenomes.signatures.figures.selection import plot_selection
+from latentgenomes.signatures.models.extractor import SignatureExtractor
+from latentgenomes.signatures.models.refitting import decompose
+from latentgenomes.signatures.verbs.intervals import exposure_intervals
+from latentgenomes.signatures.verbs.methods import SYSTEMS
+
+_FORMAT = "latentgenomes-extraction-1"
+_GENOMES: Mapping[str, str] = {"SV32": "GRCh38"}
+
+
+class Extraction:
+    """The result of `latentgenomes.signatures.verbs.extract.extract_signatures`.
+
+    Parameters
+    ----------
+    model : SignatureExtractor
+        The fitted estimator of the chosen number of signatures.
+    counts : DataFrame of shape (n_samples, n_channels)
+        The catalogue it was fitted to.
+    selection : DataFrame
+        One row per number of signatures tried, with what the rule judged.
+    reason : str
+        Why this number, in words.
+
+    Attributes
+    ----------
+    model, counts, selection, reason
+        As given.
+    """
+
+    def __init__(
+        self, model: SignatureExtractor, counts: pd.DataFrame, selection: pd.DataFrame, reason: str
+    ) -> None:
+        self.model = model
+        self.counts = counts
+        self.selection = selection
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        n, k = self.exposures.shape
+        return f"<{k} signatures of {n} samples by {type(self.model).__name__}. {self.reason}>"
+
+    @property
+    def n_signatures(self) -> int:
+        """Number of signatures."""
+        return len(self.model.components_)
+
+    @property
+    def signatures(self) -> pd.DataFrame:
+        """Signatures, (n_signatures, n_channels); rows sum to 1."""
+        return self.model.signatures_
+
+    @property
+    def exposures(self) -> pd.DataFrame:
+        """Exposures of the catalogue's samples in mutations, (n_samples, n_signatures)."""
+        return pd.DataFrame(
+            self.model.training_exposures_,
+            index=self.counts.index,
+            columns=self.model.get_feature_names_out(),
+        )
+
+    @property
+    def stability(self) -> pd.Series:
+        """Mean silhouette of every signature over restarts; NaN for a system that clusters none."""
+        values = getattr(self.model, "stability_", np.full(self.n_signatures, np.nan))
+        return pd.Series(values, index=self.signatures.index, name="stability")
+
+    def intervals(self, level: float = 0.9, *, n_repeats: int = 2, random_state: int = 0) -> pd.DataFrame:
+        """Intervals for all exposures that carry the error of the signatures too.
+
+        Parameters
+        ----------
+        level : float in (0, 1)
+            Nominal coverage.
+        n_repeats : int
+            How often the extraction is repeated; each takes as long as one fit.
+        random_state : int
+            Seed.
+
+        Returns
+        -------
+        DataFrame
+            One row per sample and signature: sample, signature, exposure, lower, upper, in mutations. See
+            `latentgenomes.signatures.verbs.intervals.exposure_intervals` for what they cover.
+        """
+        lower, upper = exposure_intervals(
+            self.model, self.exposures, level=level, n_repeats=n_repeats, random_state=random_state
+        )
+        tidy = self.exposures.rename_axis("sample").reset_index()
+        tidy = tidy.melt("sample", var_name="signature", value_name="exposure")
+        return tidy.assign(lower=lower.to_numpy().T.ravel(), upper=upper.to_numpy().T.ravel())
+
+    def matches(self, reference: pd.DataFrame | None = None, *, version: str = "3.4") -> pd.DataFrame:
+        """Pair the signatures one to one with known ones, by the largest sum of cosines.
+
+        Parameters
+        ----------
+        reference : DataFrame of shape (n_reference, n_channels), optional
+            Known signatures; COSMIC's by default.
+        version : str
+            Version of COSMIC.
+
+        Returns
+        -------
+        DataFrame
+            signature, reference, cosine.
+        """
+        return match_signatures(self.signatures, self._reference(reference, version))
+
+    def decomposition(self, reference: pd.DataFrame | None = None, *, version: str = "3.4") -> pd.DataFrame:
+        """Write every signature as a mixture of few known ones.
+
+        Parameters
+        ----------
+        reference : DataFrame of shape (n_reference, n_channels), optional
+            Known signatures; COSMIC's by default.
+        version : str
+            Version of COSMIC.
+
+        Returns
+        -------
+        DataFrame
+            See `latentgenomes.signatures.models.refitting.decompose`.
+        """
+        return decompose(self.signatures, self._reference(reference, version))
+
+    def plot_selection(self, ax: Any = None) -> Any:
+        """Draw what the rule judged against the number of signatures, into `ax` or new axes."""
+        return plot_selection(self.selection, ax, chosen=self.n_signatures)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything to a folder: tables to open anywhere, and the model.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Created where it does not exist. ``extraction.json`` is written last and marks it as whole.
+        """
+        folder = Path(folder)
+        tables = {
+            "signatures": self.signatures,
+            "exposures": self.exposures,
+            "catalogue": self.counts,
+            "selection": self.selection,
+            "stability": self.stability.to_frame(),
+        }
+        for name, table in tables.items():
+            with replacing(folder / f"{name}.csv") as path:
+                table.to_csv(path)
+        self.model.save(folder / "model.safetensors")
+        record = {"format": _FORMAT, "estimator": type(self.model).__name__, "reason": self.reason}
+        with replacing(folder / "extraction.json") as path:
+            path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read an extraction that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds none, or one of another format.
+        """
+        folder = Path(folder)
+        try:
+            record = json.loads((folder / "extraction.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{folder} must hold a whole extraction, but its extraction.json cannot be read ({error}). "
+                "Save the extraction again."
+            ) from error
+        kinds = {system.estimator.__name__: system.estimator for system in SYSTEMS.values()}
+        if record.get("format") != _FORMAT or record.get("estimator") not in kinds:
+            raise ValueError(
+                f"{folder} must hold an extraction in format {_FORMAT}, but its format is "
+                f"{record.get('format')!r}. Save it again with this version."
+            )
+        model = kinds[record["estimator"]].load(folder / "model.safetensors")
+        counts = pd.read_csv(folder / "catalogue.csv", index_col=0, dtype={0: str})
+        selection = pd.read_csv(folder / "selection.csv", index_col=0)
+        return cls(model, counts, selection, record["reason"])
+
+    def _reference(self, reference: pd.DataFrame | None, version: str) -> pd.DataFrame:
+        """Return the reader's signatures, or COSMIC's for the channels of this catalogue."""
+        if reference is not None:
+            return reference
+        channels = set(self.counts.columns)
+        for context, known in CHANNELS.items():
+            if set(known) == channels:
+                return cosmic_signatures(version, context, genome=_GENOMES.get(context, "GRCh37"))
+        raise ValueError(
+            f"COSMIC has signatures for the channels of {', '.join(CHANNELS)}, but this catalogue has "
+            f"{len(channels)} others. Pass your own signatures as reference."
+        )
