@@ -10,6 +10,7 @@ import pytest
 
 from latentgenomes.book import notebooks
 from latentgenomes.book.notebooks import NotebookError, Outputs, parameters, run_notebook
+from latentgenomes.book.page import PageError
 from latentgenomes.core.parameters import ParameterError
 
 PARAMETERS = """n: int = 3  # how many rows; 1 to 9
@@ -98,6 +99,17 @@ def test_a_failure_names_the_cell_and_keeps_the_notebook(folder, tmp_path, capfd
     shown = capfd.readouterr().err
     assert "Executing:" in shown  # the bar
     assert "WARNING" not in shown
+
+
+def test_a_page_that_fails_leaves_the_executed_notebook(folder, tmp_path, monkeypatch):
+    def fail(notebook, target):
+        raise PageError("The page cannot be made.")
+
+    monkeypatch.setattr(notebooks, "write_page", fail)
+    with pytest.raises(NotebookError, match=r"^The page cannot be made\.$"):
+        run_notebook("toy_tutorial", given={}, params_file=None, out="out", progress=False)
+    assert "no catalog" in printed(tmp_path / "out" / "toy_tutorial.ipynb")
+    assert not (tmp_path / "out" / "toy_tutorial.html").exists()
 
 
 def test_nothing_runs_when_a_value_is_refused(folder, tmp_path):

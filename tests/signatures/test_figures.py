@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from matplotlib.colors import same_color, to_hex
 from matplotlib.patches import StepPatch
 
-from latentgenomes.core import style
 from latentgenomes.core.compare import paired_differences
 from latentgenomes.core.figures import plot_history, plot_paired
-from latentgenomes.core.style import PALETTE, SUBSTITUTION_COLOURS, colours
+from latentgenomes.core.style import PALETTE, SUBSTITUTION_COLOURS, colours, style
 from latentgenomes.mutations.channels import CHANNELS, SBS96
 from latentgenomes.mutations.layouts import LAYOUTS
 from latentgenomes.mutations.spectra import plot_residuals, plot_signatures, plot_spectrum

@@ -268,7 +268,7 @@ def test_early_stopping_sees_only_samples_that_no_bootstrap_came_from(catalogs, 
         seen["train"], seen["validation"] = data[0]["counts"], validation[0]["counts"]
         raise InterruptedError
 
-    monkeypatch.setattr("latentgenomes.nn.ensemble.fit_ensemble", spy)
+    monkeypatch.setattr("latentgenomes.signatures.models.muse_xae.fit_ensemble", spy)
     x = catalogs.counts.to_numpy(float)[:50]
     with pytest.raises(InterruptedError):
         MuseXAE(3, validation_fraction=0.2, random_state=0).fit(x)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from latentgenomes.book.page import PageError, write_page
 from latentgenomes.core.extras import require
 from latentgenomes.core.parameters import Parameter, ParameterError, read_parameters, resolve
 from latentgenomes.core.provenance import replacing, write_results
@@ -238,7 +239,8 @@ def run_notebook(
     ParameterError
         When a value is refused; nothing has been run then.
     NotebookError
-        When a cell fails. The notebook up to there is kept as `<name>.failed.ipynb`.
+        When a cell fails; the notebook up to there is kept as `<name>.failed.ipynb`. Or when its page cannot
+        be made; the executed notebook is kept.
     """
     papermill = require("papermill", extra="book")
     declared = parameters(name)
@@ -272,8 +274,11 @@ def run_notebook(
             f"{name} lost its kernel, most often because memory ran out. "
             f"The notebook up to there is {failed}."
         ) from error
-    _write_html(failed, folder / f"{name}.html")
     failed.replace(finished)
+    try:
+        write_page(finished, folder / f"{name}.html")
+    except PageError as error:
+        raise NotebookError(str(error)) from error
     return finished
 
 
@@ -337,18 +342,6 @@ def _quiet_kernel() -> Iterator[None]:
             del os.environ["LATENTGENOMES_PROGRESS"]
         else:
             os.environ["LATENTGENOMES_PROGRESS"] = before
-
-
-def _write_html(notebook: Path, path: Path) -> None:
-    """Write an executed notebook as one HTML page, without the records that only the book reads."""
-    nbconvert, nbformat = require("nbconvert", extra="book"), require("nbformat", extra="book")
-    page = nbformat.read(notebook, as_version=4)
-    for cell in page.cells:
-        shown = [o for o in cell.get("outputs", []) if set(o.get("data", {"text": ""})) != {_RECORD}]
-        cell.update({"outputs": shown} if cell.cell_type == "code" else {})
-    body, _ = nbconvert.HTMLExporter().from_notebook_node(page)
-    with replacing(path) as temporary:
-        temporary.write_text(body, encoding="utf-8")
 
 
 def _check_file_name(name: str) -> None:
