@@ -1,5 +1,6 @@
 """The command line: what it prints, and which exit code a mistake gives."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -52,6 +53,30 @@ def test_help_comes_without_arguments(call):
     text = call().output
     assert "data" in text
     assert "run" in text
+
+
+def test_help_groups_the_commands_by_study_and_loads_nothing_slow():
+    script = """import sys
+from typer.testing import CliRunner
+from latentgenomes.cli import app
+print(CliRunner().invoke(app, ["--help"]).output)
+assert not {"numpy", "pandas", "torch", "matplotlib", "nbformat"} & set(sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    words = done.stdout.split()
+    groups = ("Signatures", "extract", "Tumours", "embed", "Genotypes", "compress", "Expression", "impute")
+    places = [words.index(word) for word in groups]
+    assert places == sorted(places)
+
+
+def test_the_shell_completes_commands():
+    env = {
+        **os.environ,
+        "_LATENTGENOMES_COMPLETE": "complete_bash",
+        "COMP_WORDS": "latentgenomes ex",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run([COMMAND], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == ["extract"]
 
 
 def test_the_list_of_data_holds_every_registered_file(call, monkeypatch, tmp_path):
@@ -151,19 +176,32 @@ def test_an_absent_extra_is_one_line(call, folder, monkeypatch):
 def test_extract_writes_everything_and_explains_the_choice(call, tmp_path):
     truth = simulate_signature_catalogs(60, signatures=3, median_mutations=2000, random_state=1)
     truth.counts.T.to_csv(tmp_path / "mine.csv")
-    words = ("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--n-signatures")
-    done = call(*words, "2-5")
+    words = ("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--no-report")
+    done = call(*words, "--n-signatures", "2-5")
     assert done.exit_code == 0, done.output
     assert "highest at 3 signatures" in done.stdout
     signatures = pd.read_csv(tmp_path / "out" / "signatures.csv", index_col=0)
     assert recovery(signatures, truth.signatures, (0.9,))["f1"].tolist() == [1.0]
     assert len(pd.read_csv(tmp_path / "out" / "matches.csv")) == 3
-    assert (
-        call(
-            "extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--n-signatures", "4-2"
-        ).exit_code
-        == 2
-    )
+    assert not (tmp_path / "out" / "report.html").exists()
+    assert call(*words, "--n-signatures", "4-2").exit_code == 2
+
+
+def test_extract_leaves_its_report(call, tmp_path):
+    truth = simulate_signature_catalogs(30, signatures=2, median_mutations=2000, random_state=1)
+    truth.counts.to_csv(tmp_path / "mine.csv")
+    out = tmp_path / "out"
+    done = call("extract", str(tmp_path / "mine.csv"), "-o", str(out), "--n-signatures", "2")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-2:] == [str(out / "report.html"), str(out)]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "2 was asked for." in page
+    assert page.count("<img") == 4
+    for hidden in ("Extraction.load(results)", "default</th>", str(tmp_path), "{term}", "By The Latent"):
+        assert hidden not in page
+    cells = nbformat.read(out / "report.ipynb", as_version=4).cells
+    given = [cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert 'results = "."' in given[0]  # the folder can be moved with its report
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_failure_names_the_cell_and_keeps_the_notebook(folder, tmp_path, capfd
 
 
 def test_a_page_that_fails_leaves_the_executed_notebook(folder, tmp_path, monkeypatch):
-    def fail(notebook, target):
+    def fail(notebook, target, *, report):
         raise PageError("The page cannot be made.")
 
     monkeypatch.setattr(notebooks, "write_page", fail)

@@ -41,13 +41,15 @@ _FOLDERS = {
 }
 
 
-def page_notebook(notebook: Any) -> Any:
+def page_notebook(notebook: Any, *, report: bool = False) -> Any:
     """Cells of a page: a copy of the notebook that shows its run once and nothing of the machine.
 
     Parameters
     ----------
     notebook : NotebookNode
         The notebook as papermill leaves it, or one without the marks of a run.
+    report : bool
+        Show no code and no table of parameters.
 
     Returns
     -------
@@ -69,10 +71,13 @@ def page_notebook(notebook: Any) -> Any:
         if "injected-parameters" in tags or (cell.cell_type == "code" and not cell.source.strip()):
             continue
         if "parameters" in tags and cell.cell_type == "code":
-            cells.append(_markdown(page, _run_block(_declared(cell.source), given, run)))
+            declared = {} if report else _declared(cell.source)
+            cells.append(_markdown(page, _run_block(declared, given, run)))
             continue
         if cell.cell_type == "code":
-            if not any(tag.startswith(("hide-", "remove-")) for tag in tags):
+            if report:
+                tags = ["remove-input"]
+            elif not any(tag.startswith(("hide-", "remove-")) for tag in tags):
                 tags.append("hide-input")
             cell.outputs = [_cleaned(output, hide) for output in cell.outputs if _is_shown(output)]
         cell.metadata = type(cell.metadata)({"tags": tags} if tags else {})

@@ -214,7 +214,7 @@ def run_notebook(
     out: str | Path,
     progress: bool = True,
 ) -> Path:
-    """Run a notebook with the reader's values and keep its pages, tables and figures.
+    """Run a notebook with the reader's values and keep its page, tables and figures.
 
     Parameters
     ----------
@@ -242,44 +242,88 @@ def run_notebook(
         When a cell fails; the notebook up to there is kept as `<name>.failed.ipynb`. Or when its page cannot
         be made; the executed notebook is kept.
     """
-    papermill = require("papermill", extra="book")
+    require("papermill", extra="book")
     declared = parameters(name)
     values = resolve(declared, {**_read_yaml(params_file), **given})
     folder = Path(out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if "output_dir" in declared:
         values["output_dir"] = str(folder)
+    finished = folder / f"{name}.ipynb"
+    _execute(_path(name), finished, values, progress=progress)
+    _page(finished, report=False)
+    return finished
+
+
+def run_report(command: str, folder: str | Path, values: Mapping[str, object]) -> Path:
+    """Run the report of a command in the folder that the command wrote.
+
+    The notebook `notebooks/reports/<command>.ipynb` gets the folder as its parameter `results`: "." there, so
+    that the folder can be moved with its report.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    folder : str or Path
+        What the command wrote; `report.ipynb` and `report.html` are added.
+    values : mapping of str to object
+        Further parameters of the notebook.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    NotebookError
+        As for `run_notebook`; the tables of the command are untouched.
+    """
+    finished = Path(folder).resolve() / "report.ipynb"
+    source = locate("notebooks") / "reports" / f"{command}.ipynb"
+    _execute(source, finished, {"results": ".", **values}, progress=False)
+    return _page(finished, report=True)
+
+
+def _execute(source: Path, finished: Path, values: Mapping[str, object], *, progress: bool) -> None:
+    """Run a notebook in the folder of its result, which appears under its name when every cell has run."""
+    papermill = require("papermill", extra="book")
     died = require("nbclient.exceptions", extra="book").DeadKernelError
-    finished, failed = folder / f"{name}.ipynb", folder / f"{name}.failed.ipynb"
+    failed = finished.with_suffix(".failed.ipynb")
+    kept = f"The notebook up to there is {failed}."
     try:
         with _quiet_kernel():
             papermill.execute_notebook(
-                str(_path(name)),
+                str(source),
                 str(failed),
                 parameters=values,
                 kernel_name="python3",
                 language="python",
                 kernel_manager_class=_this_environment(),
-                cwd=str(folder),
+                cwd=str(finished.parent),
                 progress_bar=progress,
             )
     except papermill.PapermillExecutionError as error:
         line = next(iter(error.source.strip().splitlines()), "")
         raise NotebookError(
-            f"{name} failed in cell {error.cell_index} ({line}): {error.ename}: {error.evalue}. "
-            f"The notebook up to there is {failed}."
+            f"{source.stem} failed in cell {error.cell_index} ({line}): {error.ename}: {error.evalue}. {kept}"
         ) from error
     except died as error:
         raise NotebookError(
-            f"{name} lost its kernel, most often because memory ran out. "
-            f"The notebook up to there is {failed}."
+            f"{source.stem} lost its kernel, most often because memory ran out. {kept}"
         ) from error
     failed.replace(finished)
+
+
+def _page(finished: Path, *, report: bool) -> Path:
+    """Page of an executed notebook, beside it."""
+    page = finished.with_suffix(".html")
     try:
-        write_page(finished, folder / f"{name}.html")
+        write_page(finished, page, report=report)
     except PageError as error:
         raise NotebookError(str(error)) from error
-    return finished
+    return page
 
 
 def _path(name: str) -> Path:

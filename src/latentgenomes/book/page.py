@@ -40,7 +40,7 @@ class PageError(RuntimeError):
     """The page of a notebook cannot be made; the message is one line and names the notebook, now kept."""
 
 
-def write_page(notebook: Path, target: Path) -> None:
+def write_page(notebook: Path, target: Path, *, report: bool = False) -> None:
     """Write an executed notebook as a page of the book.
 
     Parameters
@@ -49,6 +49,8 @@ def write_page(notebook: Path, target: Path) -> None:
         The executed notebook. It is read only.
     target : Path
         The HTML file. It appears when it is complete; an older one stays when the page cannot be made.
+    report : bool
+        Leave out code and parameters, as the report of a command does.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def write_page(notebook: Path, target: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="latentgenomes-page-") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Sphinx and its extensions; none of them is the reader's
-            text = _rendered(notebook, Path(folder).resolve())
+            text = _rendered(notebook, Path(folder).resolve(), report=report)
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except ImportError:
@@ -73,10 +75,10 @@ def write_page(notebook: Path, target: Path) -> None:
         ) from error
 
 
-def _rendered(notebook: Path, folder: Path) -> str:
+def _rendered(notebook: Path, folder: Path, *, report: bool) -> str:
     """HTML of the page; everything on the way to it is below a folder."""
     nbformat = require("nbformat", extra="book")
-    cells = nbformat.writes(page_notebook(nbformat.read(notebook, as_version=4)))
+    cells = nbformat.writes(page_notebook(nbformat.read(notebook, as_version=4), report=report))
     name = f"notebooks/{notebook.stem}"
     source, made = folder / "source", folder / "made"
     pages = _pages()
@@ -87,6 +89,8 @@ def _rendered(notebook: Path, folder: Path) -> str:
         script = require("plotly.offline", extra="book").get_plotlyjs()
         (static / "plotly.min.js").write_text(script, encoding="utf-8")
     settings = _settings(name, known=name in pages, plotly="Plotly.newPlot" in cells)
+    if report:  # of the user's own data: neither our names nor our licence stand under it
+        settings["html_theme_options"]["footer_content_items"] = []
     _build(source, made, settings, source / f"{name}.ipynb")
     return one_file(made / f"{name}.html", f"{settings['html_baseurl']}/{name}.html")
 

@@ -16,7 +16,7 @@ import io
 import math
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,6 +99,15 @@ def read_parameters(source: str) -> dict[str, Parameter]:
         {name: parameter.default for name, parameter in found.items()},
     )
     return found
+
+
+def assignments(texts: Sequence[str], what: str) -> dict[str, str]:
+    """Values by name from texts such as `beta=0.1`; `what` names the option in the error."""
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise ParameterError(f"{what} takes NAME=VALUE, but got {', '.join(map(repr, wrong))}.")
+    pairs = [text.partition("=") for text in texts]
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def resolve(parameters: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from latentgenomes.mutations.pcawg import (
     SUMMARY_FILE,
     load_pcawg,
 )
-from latentgenomes.mutations.spectra import plot_signatures, plot_spectrum
+from latentgenomes.mutations.spectra import plot_residuals, plot_signatures, plot_spectrum
 
 __all__ = [
     "CHORD_FILE",
@@ -26,6 +26,7 @@ __all__ = [
     "SUMMARY_FILE",
     "cosmic_signatures",
     "load_pcawg",
+    "plot_residuals",
     "plot_signatures",
     "plot_spectrum",
     "read_catalog",

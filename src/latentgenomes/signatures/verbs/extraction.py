@@ -35,11 +35,6 @@ class Extraction:
         One row per number of signatures tried, with what the rule judged.
     reason : str
         Why this number, in words.
-
-    Attributes
-    ----------
-    model, counts, selection, reason
-        As given.
     """
 
     def __init__(
@@ -85,7 +80,8 @@ class Extraction:
         Parameters
         ----------
         level : float in (0, 1)
-            Nominal coverage.
+            Nominal coverage; `latentgenomes.signatures.verbs.intervals.exposure_intervals` says what it
+            misses.
         n_repeats : int
             How often the extraction is repeated; each takes as long as one fit.
         random_state : int
@@ -94,8 +90,7 @@ class Extraction:
         Returns
         -------
         DataFrame
-            One row per sample and signature: sample, signature, exposure, lower, upper, in mutations. See
-            `latentgenomes.signatures.verbs.intervals.exposure_intervals` for what they cover.
+            One row per sample and signature: sample, signature, exposure, lower, upper, in mutations.
         """
         lower, upper = exposure_intervals(
             self.model, self.exposures, level=level, n_repeats=n_repeats, random_state=random_state
@@ -110,9 +105,7 @@ class Extraction:
         Parameters
         ----------
         reference : DataFrame of shape (n_reference, n_channels), optional
-            Known signatures; COSMIC's by default.
-        version : str
-            Version of COSMIC.
+            Known signatures; COSMIC's, of that `version`, by default.
 
         Returns
         -------
@@ -122,19 +115,8 @@ class Extraction:
         return match_signatures(self.signatures, self._reference(reference, version))
 
     def decomposition(self, reference: pd.DataFrame | None = None, *, version: str = "3.4") -> pd.DataFrame:
-        """Write every signature as a mixture of few known ones.
-
-        Parameters
-        ----------
-        reference : DataFrame of shape (n_reference, n_channels), optional
-            Known signatures; COSMIC's by default.
-        version : str
-            Version of COSMIC.
-
-        Returns
-        -------
-        DataFrame
-            See `latentgenomes.signatures.models.refitting.decompose`.
+        """Mixtures of few known signatures, by default COSMIC's; see
+        `latentgenomes.signatures.models.refitting.decompose`.
         """
         return decompose(self.signatures, self._reference(reference, version))
 
@@ -143,13 +125,7 @@ class Extraction:
         return plot_selection(self.selection, ax, chosen=self.n_signatures)
 
     def save(self, folder: str | Path) -> Path:
-        """Write everything to a folder: tables to open anywhere, and the model.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created where it does not exist. ``extraction.json`` is written last and marks it as whole.
-        """
+        """Write tables and the model to a folder; ``extraction.json`` comes last and marks it as whole."""
         folder = Path(folder)
         tables = {
             "signatures": self.signatures,
@@ -169,12 +145,8 @@ class Extraction:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read an extraction that `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the folder holds none, or one of another format.
+        """Read an extraction that `save` wrote; ValueError if the folder holds none, or one of another
+        format.
         """
         folder = Path(folder)
         try:
@@ -195,8 +167,12 @@ class Extraction:
         selection = pd.read_csv(folder / "selection.csv", index_col=0)
         return cls(model, counts, selection, record["reason"])
 
+    def reference(self, version: str = "3.4") -> pd.DataFrame:
+        """COSMIC's signatures for the channels of this catalogue, (n_reference, n_channels)."""
+        return self._reference(None, version)
+
     def _reference(self, reference: pd.DataFrame | None, version: str) -> pd.DataFrame:
-        """Return the reader's signatures, or COSMIC's for the channels of this catalogue."""
+        """Known signatures: those given, or COSMIC's for the channels of this catalogue."""
         if reference is not None:
             return reference
         channels = set(self.counts.columns)

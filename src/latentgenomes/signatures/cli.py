@@ -1,0 +1,83 @@
+"""Commands of the study: extract and refit. Everything slow is imported when a command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Catalogue = Annotated[Path, typer.Argument(help="Your matrix of mutation counts.")]
+Context = Annotated[str, typer.Option(help="SBS96, ID83, DBS78, CN48 or SV32.")]
+
+
+def extract(
+    catalog: Catalogue,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model; resumes there.")],
+    method: Annotated[
+        str, typer.Option(help="negative_binomial, gamma_poisson, klnmf, vaems, muse_xae or signer.")
+    ] = "negative_binomial",
+    n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
+    context: Context = "SBS96",
+    cosmic: Annotated[str, typer.Option(help="Version of COSMIC to name signatures by.")] = "3.4",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> dict[str, object]:
+    """Extract signatures from your matrix: signatures, exposures, why this many, matches to COSMIC."""
+    from latentgenomes.core.provenance import replacing
+    from latentgenomes.mutations.catalogues import read_catalog
+    from latentgenomes.signatures.verbs.extract import extract_signatures
+
+    counts = read_catalog(catalog, context=context)
+    found = extract_signatures(
+        counts,
+        method=method,
+        n_signatures=_numbers(n_signatures),
+        random_state=seed,
+        folder=out / "fits",
+    )
+    matches = found.matches(version=cosmic)
+    found.save(out)
+    with replacing(out / "matches.csv") as path:
+        matches.to_csv(path, index=False)
+    typer.echo(found.reason)
+    typer.echo(matches.round(3).to_string(index=False))
+    return {"cosmic": cosmic}
+
+
+def refit(
+    catalog: Catalogue,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables.")],
+    signatures: Annotated[
+        Path | None,
+        typer.Option("-s", "--signatures", help="Your signatures: one row each, channels in columns."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(help="Names of the signatures to use, with commas between; empty for all.")
+    ] = "",
+    context: Context = "SBS96",
+    cosmic: Annotated[str, typer.Option(help="Version of COSMIC, without your own signatures.")] = "3.4",
+) -> None:
+    """Say which known signatures each of your samples holds: COSMIC's, your own, or some of them."""
+    from latentgenomes.core.provenance import replacing
+    from latentgenomes.mutations.catalogues import read_catalog
+    from latentgenomes.signatures.verbs.refit import refit_known
+
+    counts = read_catalog(catalog, context=context, on_empty="keep")
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    found = refit_known(counts, context, signatures=signatures, only=names, version=cosmic)
+    for name in ("exposures", "p_values", "samples"):
+        with replacing(out / f"{name}.csv") as path:
+            getattr(found, name).rename_axis("sample").to_csv(path)
+    held = found.presence.sum().loc[lambda number: number > 0].sort_values(ascending=False)
+    typer.echo(held.rename("samples").rename_axis("signature").to_string())
+
+
+def _numbers(text: str) -> str | list[int]:
+    """Numbers of signatures from "auto", "7" or "2-12"."""
+    if text == "auto":
+        return text
+    first, dash, last = text.partition("-")
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise ValueError(f"--n-signatures takes auto, a number, or a range such as 2-12, but got {text!r}.")
+    return list(range(int(first), int(last or first) + 1))
+
+
+COMMANDS = (extract, refit)
