@@ -2,85 +2,246 @@
 
     python benchmarks/expression.py                       print what was to be reached and what was measured
     python benchmarks/expression.py --run imputation      run one comparison and store its tables
+    python benchmarks/expression.py --run pretrain        pretrain GexBERT: --steps 5000, up to --until 500
+    python benchmarks/expression.py --run cells           score types: --labels 10 --draws 0 10 --methods svm
 
-A run is resumable: finished parts are kept in the folder given by --cells.
+A run is resumable: finished parts are kept in the folder given by --cells, those of GexBERT under build/.
+`pretrain` writes the weights that `alternatives`, trained for --steps each, stand beside; `gexbert` and
+`attention` judge them. `cells` scores types from few genes, with all labels at --labels 0; `classification`
+collects the finished cells.
 """
 
 import argparse
+import hashlib
 import json
 import resource
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
 
+from latentgenomes.core.compare import paired_differences
 from latentgenomes.core.provenance import provenance_path, write_results
 from latentgenomes.core.registry import load_registry
+from latentgenomes.expression import GexBERT, RidgeImputer, experiments
+from latentgenomes.expression.evaluate.attention import family_enrichment, mirna_families, pair_agreement
+from latentgenomes.expression.experiments import gexbert as types
 from latentgenomes.expression.experiments import tables as full
-from latentgenomes.expression.experiments.imputation import METHOD_NAMES, compare_imputers
-from latentgenomes.expression.experiments.platforms import compare_platforms, compare_structures
-from latentgenomes.expression.experiments.risk_models import compare_heads
-from latentgenomes.expression.experiments.survival import SurvivalSettings, compare_arms, load_cohorts
-from latentgenomes.expression.verbs.methods import ImputationSettings
+from latentgenomes.expression.verbs import ImputationSettings
 
-RESULTS = Path(__file__).parents[1] / "data" / "results" / "expression"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "data" / "results" / "expression"
+WORK = ROOT / "build" / "gexbert"
+WEIGHTS = RESULTS / "gexbert_mirna.safetensors"
 RATES = ("0.5", "0.7", "0.8", "0.9", "0.95")
-Parameters = dict[str, object]
+ALTERNATIVES = {
+    "faithful": {},
+    "random start": {"eigenvectors": False},
+    "continuous values": {"value_encoding": "continuous"},
+    "value scales gene": {"interaction": True},
+    "latent attention": {"attention": "latent"},
+    "8 bins": {"n_bins": 8},
+}
+Found = tuple[full.Tables, dict[str, object]]
 
 
-def run_imputation(cells: str, n_seeds: int = 3, dataset: str = "mirna", name: str = "imputation"):
-    """The imputers on 384 miRNAs."""
-    settings, seeds = full.FULL[dataset], range(n_seeds)
-    found = compare_imputers(dataset, METHOD_NAMES, seeds=seeds, settings=settings, folder=cells or None)
+def run_imputation(given: Namespace, *, dataset: str, name: str, seeds: int) -> Found:
+    """The imputers on 384 miRNAs, or on 500 mRNAs of 602 tumours."""
+    settings, n_seeds = full.FULL[dataset], given.seeds or seeds
+    found = experiments.compare_imputers(
+        dataset, experiments.METHOD_NAMES, seeds=range(n_seeds), settings=settings, folder=given.cells or None
+    )
     return full.imputation_tables(found, name), {"settings": repr(settings), "n_seeds": n_seeds}
 
 
-def run_mrna(cells: str, n_seeds: int = 5):
-    """The imputers on 500 mRNAs of 602 tumours."""
-    return run_imputation(cells, n_seeds, "mrna", "mrna")
-
-
-def run_structures(cells: str):
+def run_structures(given: Namespace) -> Found:
     """Holes with a structure, miRNA, three seeds."""
-    return {"structures": compare_structures("mirna")}, {"n_seeds": 3, "max_training": 3000}
+    return {"structures": experiments.compare_structures("mirna")}, {"n_seeds": 3, "max_training": 3000}
 
 
-def run_platform(cells: str):
+def run_platform(given: Namespace) -> Found:
     """Transfer between GA and HiSeq, miRNA, three seeds."""
     settings = ImputationSettings(n_components=20)
-    return {"platform": compare_platforms(settings=settings)}, {"n_seeds": 3, "rate": 0.8}
+    return {"platform": experiments.compare_platforms(settings=settings)}, {"n_seeds": 3, "rate": 0.8}
 
 
-def run_survival(cells: str):
+def run_survival(given: Namespace) -> Found:
     """Arms of the survival study on 13 cohorts."""
-    cohorts = load_cohorts()
-    scores = compare_arms(cohorts, folder=cells or None)
-    return full.survival_tables(cohorts, scores), {"settings": repr(SurvivalSettings())}
+    cohorts = experiments.load_cohorts()
+    scores = experiments.compare_arms(cohorts, folder=given.cells or None)
+    return full.survival_tables(cohorts, scores), {"settings": repr(experiments.SurvivalSettings())}
 
 
-def run_heads(cells: str):
+def run_heads(given: Namespace) -> Found:
     """All genes and 30 principal components, four measures."""
-    tables = full.head_tables(*compare_heads(load_cohorts(), folder=cells or None))
-    return tables, {"n_splits": 5, "n_repeats": 10}
+    found = experiments.compare_heads(experiments.load_cohorts(), folder=given.cells or None)
+    return full.head_tables(*found), {"n_splits": 5, "n_repeats": 10}
 
 
-Run = tuple[Callable[..., tuple[full.Tables, Parameters]], Sequence[str], Sequence[Callable[..., object]]]
+def portions(path: str, n_steps: int, stops: Sequence[int], **changes: object):
+    """A GexBERT trained up to the stops, which goes on from its file, and its curve."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    model = GexBERT(n_steps=n_steps, random_state=0, checkpoint=str(WORK / f"{path}-{n_steps}.safetensors"))
+    return types.pretrain_in_portions(model.set_params(**changes), types.pretraining_task(), stops=stops)
+
+
+def run_pretrain(given: Namespace) -> Found:
+    """Pretrain the faithful model in portions, up to step `until` in this call."""
+    n_steps = given.steps or GexBERT().n_steps
+    stops = [s for s in (250, 500, 1000, 1500, 2000, 3000, 4000) if s < n_steps] + [n_steps]
+    stops = [s for s in stops if given.until is None or s <= given.until]
+    fitted, curve = portions("pretrain", n_steps, stops)
+    print(curve.pivot(index="step", columns="rate", values="rmse").round(4))
+    if stops[-1] < n_steps:
+        return {}, {}
+    model = json.loads(json.dumps(fitted.get_params(), default=str)) | {"checkpoint": None}
+    wide = curve.pivot(index=["step", "seconds"], columns="rate", values="rmse").round(3).reset_index()
+    wide["seconds"] = wide["seconds"].round().astype(int)
+    fitted.set_params(checkpoint=None, stop_at=None).save(WEIGHTS)
+    seconds = float(curve["seconds"].max())
+    about = {"command": f"--run pretrain --steps {n_steps}", "model": model, "seconds": seconds}
+    return {"gexbert_training": curve, "gexbert_curve": wide}, about
+
+
+def run_alternatives(given: Namespace) -> Found:
+    """Train each alternative for as many steps."""
+    n_steps, parts = given.steps or 400, []
+    for name, changes in ALTERNATIVES.items():
+        fitted, curve = portions(name.replace(" ", "_"), n_steps, [n_steps], **changes)
+        n_weights = sum(weight.numel() for weight in fitted.module_.parameters())
+        parts.append(curve.assign(alternative=name, n_weights=n_weights))
+        print(parts[-1].round(4).to_string(), flush=True)
+    curve = pd.concat(parts)
+    wide = curve.pivot(index=["alternative", "seconds", "n_weights"], columns="rate", values="rmse").round(3)
+    wide = wide.reset_index().rename(columns={"alternative": "method"}).assign(n_steps=n_steps)
+    about = {"command": f"--run alternatives --steps {n_steps}"}
+    return {"gexbert_alternatives": curve, "gexbert_alternatives_means": wide}, about
+
+
+def run_gexbert(given: Namespace) -> Found:
+    """Set the pretrained model beside two imputers, on fresh masks; stronger ones stand in `imputation`."""
+    task = types.pretraining_task()
+    imputers = {
+        "mean": SimpleImputer().set_output(transform="default"),
+        "pca30": RidgeImputer(1e-6, n_components=30),
+    }
+    fitted = {name: imputer.fit(task.train) for name, imputer in imputers.items()}
+    fitted["gexbert"] = GexBERT.load(WEIGHTS)
+    scores = types.judge_imputers(fitted, task, types.fresh_masks(task))
+    named = scores.rename(columns={"seed": "split", "rmse": "score"})
+    tests = [
+        paired_differences(part[["split", "method", "score"]], baseline="pca30").assign(rate=rate)
+        for rate, part in named.groupby("rate")
+    ]
+    means = scores.groupby(["method", "rate"], sort=False)["rmse"].mean().unstack().round(3)
+    tables = {
+        "gexbert_imputation": scores,
+        "gexbert_imputation_means": means.reset_index(),
+        "gexbert_imputation_tests": pd.concat(tests),
+    }
+    return tables, {"command": "--run gexbert"}
+
+
+def run_attention(given: Namespace) -> Found:
+    """Compare attention, trained and untrained, with co-expression and families."""
+    task, trained = types.pretraining_task(), GexBERT.load(WEIGHTS)
+    untrained = clone(trained).set_params(stop_at=0).fit(task.train)
+    samples = task.test.iloc[:100]
+    correlation = np.abs(np.corrcoef(task.train.to_numpy().T))
+    maps = {"trained": trained.attention_map(samples), "untrained": untrained.attention_map(samples)}
+    families = mirna_families([str(name) for name in task.train.columns])
+    records = [
+        {"pairs": name, "against": "co-expression", **pair_agreement(table, correlation, n_permutations=199)}
+        for name, table in maps.items()
+    ]
+    records += [
+        {"pairs": name, "against": "families", **family_enrichment(table, families, n_permutations=199)}
+        for name, table in (maps | {"co-expression": correlation}).items()
+    ]
+    frame = pd.DataFrame(records).round(4)
+    return {"attention": frame}, {"command": "--run attention"}
+
+
+def cells_of(model: GexBERT) -> tuple[str, Path]:
+    """SHA-256 of the weights (a checkpoint's name does not count), and the folder of their cells."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.module_.state_dict().items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest(), WORK / "classification" / digest.hexdigest()[:12]
+
+
+def run_cells(given: Namespace) -> Found:
+    """Score the methods on the cells asked for."""
+    backbone, genes = GexBERT.load(given.weights), types.pretraining_task().train
+    digest, folder = cells_of(backbone)
+    task = types.make_classification_task(experiments.load_dataset("mirna"), genes.index, genes.columns)
+    del backbone.feature_names_in_  # the workflow passes arrays
+    asked = [types.Cell(given.labels, k, draw) for draw, k in product(range(*given.draws), given.genes)]
+    scores = types.classify(task, backbone, asked, methods=given.methods, folder=folder)
+    about = {"weights_sha256": digest, "steps": backbone.n_steps, "n_test": len(task.test)}
+    (folder / "about.txt").write_text(json.dumps(about), encoding="utf-8")
+    print(types.mean_scores(scores).round(4).to_string())
+    return {}, {}
+
+
+def run_classification(given: Namespace) -> Found:
+    """Collect finished cells into tables."""
+    _, folder = cells_of(GexBERT.load(given.weights))
+    scores = pd.DataFrame([json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))])
+    scores = scores.sort_values(["n_labels", "n_genes", "method", "draw"])
+    tests = [
+        types.compare_with(scores, baseline, score=score).assign(score=score)
+        for baseline, score in product(("svm", "logistic", "mlp"), ("accuracy", "macro_f1"))
+    ]
+    means = types.mean_scores(scores)
+    wide = means.pivot(index="method", columns=["n_labels", "n_genes"], values="accuracy").round(4)
+    wide.columns = [f"{labels or 'all'}_{genes}" for labels, genes in wide.columns]
+    tables = {
+        "classification": scores.drop(columns="seconds"),
+        "classification_accuracy": wide.assign(n_types=32).reset_index(),
+        "classification_means": means.round(3),
+        "classification_tests": pd.concat(tests),
+    }
+    about = {"seconds": scores["seconds"].sum(), **json.loads((folder / "about.txt").read_text())}
+    return tables, {"command": "--run cells, then --run classification", **about}
+
+
+Run = tuple[Callable[[Namespace], Found], Sequence[str], Sequence[Callable[..., object]]]
+MIRNA = partial(run_imputation, dataset="mirna", name="imputation", seeds=3)
+MRNA = partial(run_imputation, dataset="mrna", name="mrna", seeds=5)
+PRETRAINED = (GexBERT, types.pretraining_task, types.pretrain_in_portions, types.judge_imputers)
+TYPED = (GexBERT, types.pretraining_task, types.make_classification_task, types.classify)
 RUNS: dict[str, Run] = {
-    "imputation": (run_imputation, full.MIRNA_FILES, (compare_imputers,)),
-    "mrna": (run_mrna, full.MRNA_FILES, (compare_imputers,)),
-    "structures": (run_structures, full.MIRNA_FILES, (compare_structures,)),
-    "platform": (run_platform, full.MIRNA_FILES, (compare_platforms,)),
-    "survival": (run_survival, full.COHORT_FILES, (load_cohorts, compare_arms)),
-    "heads": (run_heads, full.COHORT_FILES, (load_cohorts, compare_heads)),
+    "imputation": (MIRNA, full.MIRNA_FILES, (experiments.compare_imputers,)),
+    "mrna": (MRNA, full.MRNA_FILES, (experiments.compare_imputers,)),
+    "structures": (run_structures, full.MIRNA_FILES, (experiments.compare_structures,)),
+    "platform": (run_platform, full.MIRNA_FILES, (experiments.compare_platforms,)),
+    "survival": (run_survival, full.COHORT_FILES, (experiments.load_cohorts, experiments.compare_arms)),
+    "heads": (run_heads, full.COHORT_FILES, (experiments.load_cohorts, experiments.compare_heads)),
+    "pretrain": (run_pretrain, full.MIRNA_FILES[:2], PRETRAINED),
+    "alternatives": (run_alternatives, full.MIRNA_FILES[:2], PRETRAINED),
+    "gexbert": (run_gexbert, full.MIRNA_FILES[:2], PRETRAINED),
+    "attention": (run_attention, full.MIRNA_FILES[:2], PRETRAINED),
+    "cells": (run_cells, full.MIRNA_FILES[:2], TYPED),
+    "classification": (run_classification, full.MIRNA_FILES[:2], TYPED),
 }
 
 
-def store(name: str, cells: str, n_seeds: int | None = None) -> None:
+def store(given: Namespace) -> None:
     """Run one comparison and write its tables with provenance; fewer seeds than usual are recorded."""
-    run, files, code = RUNS[name]
+    run, files, code = RUNS[given.run]
     start, cpu = time.perf_counter(), time.process_time()
-    tables, parameters = run(cells, **({} if n_seeds is None else {"n_seeds": n_seeds}))
+    tables, parameters = run(given)
+    seconds = parameters.pop("seconds", time.perf_counter() - start)
+    if code == PRETRAINED and tables:
+        parameters["task_digest"] = types.task_digest(types.pretraining_task())
     sha256 = load_registry().set_index("name")["sha256"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     record = {**parameters, "cpu_seconds": round(time.process_time() - cpu), "peak_memory_gb": round(peak, 2)}
@@ -91,7 +252,7 @@ def store(name: str, cells: str, n_seeds: int | None = None) -> None:
             parameters=record,
             data={file: sha256[file] for file in files},
             seed=0,
-            seconds=time.perf_counter() - start,
+            seconds=seconds,
             code=code,
         )
         print(f"{table}: {len(frame)} rows")
@@ -100,40 +261,25 @@ def store(name: str, cells: str, n_seeds: int | None = None) -> None:
 def stored(name: str) -> pd.DataFrame:
     """A stored table, with masks as text; empty where it does not stand."""
     path = RESULTS / f"{name}.csv"
-    if not path.is_file():
-        return pd.DataFrame()
-    return pd.read_csv(path, dtype={"mask": str, "rate": str})
+    return pd.read_csv(path, dtype={"mask": str, "rate": str}) if path.is_file() else pd.DataFrame()
 
 
 def store_means() -> None:
     """Write the small tables that the pages show, each with the record of the table it came from."""
-    names = (
-        "imputation",
-        "mrna",
-        "structures",
-        "platform",
-        "survival_heads",
-        "gexbert_imputation_means",
-    )
-    tables = {name: table for name in names if len(table := stored(name))}
+    tables = {path.stem: stored(path.stem) for path in RESULTS.glob("*.csv")}
     for target, (source, frame) in full.page_tables(tables).items():
         record = json.loads(provenance_path(RESULTS / f"{source}.csv").read_text(encoding="utf-8"))
         write_results(
             frame.round(5),
             RESULTS / f"{target}.csv",
             parameters={"means_of": source, **record["parameters"]},
-            data=record["data"],
-            seed=record["seed"],
-            seconds=record["seconds"],
-            code=list(record["code"]),
+            **{key: record[key] for key in ("data", "seed", "seconds")},
+            code=RUNS["heads" if source == "survival_heads" else source][2],
         )
 
 
-def by_rate(name: str) -> pd.DataFrame:
-    """Mean RMSE over seeds, methods by rates; empty without the table."""
-    table = stored(name)
-    if table.empty:
-        return table
+def by_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean RMSE over seeds, methods by rates."""
     return table.pivot_table(index="method", columns="mask", values="rmse")[list(RATES)]
 
 
@@ -142,119 +288,110 @@ def text(values: Sequence[float]) -> str:
     return "/".join(f"{value:.3f}".lstrip("0") for value in values)
 
 
-def imputation_line() -> list[str]:
+def imputation_line(scores: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """Best network and stack on miRNA."""
-    table, target = by_rate("imputation"), (0.460, 0.487, 0.515, 0.562, 0.625)
-    yardstick = "local ridge .473/.495/.523/.573/.643; KNN .558/.561/.574/.601/.644"
-    line = ["imputation, miRNA 384, RMSE", yardstick, f"at or below {text(target)}"]
-    if table.empty:
-        return [*line, "not run", "no"]
+    target, knn = (0.460, 0.487, 0.515, 0.562, 0.625), "KNN .558/.561/.574/.601/.644"
+    yardstick = f"local ridge .473/.495/.523/.573/.643; {knn}"
+    yield "imputation, miRNA 384, RMSE", yardstick, f"at or below {text(target)}"
+    table = by_rate(scores)
     best = table.loc["stack"]
     reached = all(best.round(3).to_numpy() <= target)
-    return [*line, f"stack {text(best)}; mixture {text(table.loc['mixture'])}", "yes" if reached else "no"]
+    yield f"stack {text(best)}; mixture {text(table.loc['mixture'])}", reached
 
 
-def gexbert_line() -> list[str]:
+def gexbert_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """GexBERT against 30 principal components, at the last step of its training."""
-    table, target = stored("gexbert_imputation_means"), (0.573, 0.606, 0.637, 0.710, 0.781)
-    yardstick = "Perceiver .655-.805, attention .521-.746"
-    line = ["faithful GexBERT, same table", yardstick, f"below PCA30 {text(target)} at every rate"]
-    if table.empty:
-        return [*line, "not run", "no"]
+    target, yardstick = (0.573, 0.606, 0.637, 0.710, 0.781), "Perceiver .655-.805, attention .521-.746"
+    yield "faithful GexBERT, same table", yardstick, f"below PCA30 {text(target)} at every rate"
     means = table.set_index("method")[list(RATES)]
     ours, ideal = means.loc["gexbert"], means.loc["pca30"]
     reached = bool((ours < ideal).all()) and all(ours.to_numpy() < target)
-    return [*line, f"{text(ours)}; PCA30 there {text(ideal)}", "yes" if reached else "no"]
+    yield f"{text(ours)}; PCA30 there {text(ideal)}", reached
 
 
-def mrna_line() -> list[str]:
+def mrna_line(scores: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """Best of the chapter on mRNA, against ridge and KNN on the same genes."""
-    table = by_rate("mrna")
-    line = ["mRNA 11 cancers, imputation", "ridge .614-.775, KNN .695-.738", "below both, every rate"]
-    if table.empty:
-        return [*line, "not run", "no"]
+    yield "mRNA 11 cancers, imputation", "ridge .614-.775, KNN .695-.738", "below both, every rate"
+    table = by_rate(scores)
     stack = table.loc["stack"]
     reached = bool((stack < table.loc["ridge"]).all() and (stack < table.loc["knn"]).all())
-    ours = f"stack {text(stack)}; ridge {text(table.loc['ridge'])}; KNN {text(table.loc['knn'])}"
-    return [*line, ours, "yes" if reached else "no"]
+    yield f"stack {text(stack)}; ridge {text(table.loc['ridge'])}; KNN {text(table.loc['knn'])}", reached
 
 
-def classification_line() -> list[str]:
-    """Types from few genes; the table is made by benchmarks/gexbert_classification.py."""
-    line = [
-        "classification, 32 types, 16/64/256 genes",
-        "SVM or MLP .723/.897/.951",
-        "all baselines; paired place",
-    ]
-    table = stored("classification_means")
-    if table.empty:
-        return [*line, "not run", "no"]
+def classification_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    """Types from few genes, with all labels."""
+    what, yardstick = "classification, 32 types, 16/64/256 genes", "SVM or MLP .723/.897/.951"
+    yield what, yardstick, "all baselines; paired place"
     means = table[table["n_labels"] == 0].pivot(index="method", columns="n_genes", values="accuracy")
     bounds = {size: bound for size, bound in ((16, 0.723), (64, 0.897), (256, 0.951)) if size in means}
     means = means[list(bounds)]
     best = means[~means.index.str.startswith("gexbert")].max()
     near = all(best[size] > bound - 0.01 for size, bound in bounds.items())
     ours = "; ".join(f"{name} {text(row)}" for name, row in zip(means.index, means.to_numpy(), strict=True))
-    return [*line, f"{ours}; {places()}", "yes" if near and len(bounds) == 3 else "no"]
+    asked = "n_labels == 10 and baseline == 'svm' and score == 'accuracy'"
+    tests = stored("classification_tests").query(asked).sort_values("n_genes")
+    for name in ("gexbert_frozen", "gexbert_restored"):  # against the support vector machine, over draws
+        rows = tests[tests["method"] == name].itertuples()
+        found = ", ".join(f"{row.n_genes} genes {row.difference:+.3f} {row.verdict}" for row in rows)
+        ours += f"; 10 labels, {name} less svm: {found}"
+    yield ours, near and len(bounds) == 3
 
 
-def places() -> str:
-    """GexBERT against the support vector machine at ten labels a type, paired over draws."""
-    tests = stored("classification_tests").query(
-        "n_labels == 10 and baseline == 'svm' and score == 'accuracy'"
-    )
-    parts = []
-    for name in ("gexbert_frozen", "gexbert_restored"):
-        rows = tests[tests["method"] == name].sort_values("n_genes")
-        found = ", ".join(
-            f"{row.n_genes} genes {row.difference:+.3f} {row.verdict}" for row in rows.itertuples()
-        )
-        parts.append(f"10 labels, {name} less svm: {found}")
-    return "; ".join(parts)
-
-
-def survival_line() -> list[str]:
+def survival_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """Observed and restored against observed."""
-    table = stored("survival_paired")
-    line = ["survival, 13 cohorts, C-index gained", "+.008 at 16 genes, 0 at 64", "10 repeats, intervals"]
-    if table.empty:
-        return [*line, "not run", "no"]
-    rows = table[table["method"] == "observed + restored"]
+    yield "survival, 13 cohorts, C-index gained", "+.008 at 16 genes, 0 at 64", "10 repeats, intervals"
     gains = [
         f"{row.size} genes {row.difference:+.4f} [{row.lower:+.4f}, {row.upper:+.4f}]"
-        for row in rows.itertuples()
+        for row in table[table["method"] == "observed + restored"].itertuples()
     ]
-    return [*line, "; ".join(gains), "yes"]
+    yield "; ".join(gains), True
 
 
-def head_line() -> list[str]:
+def head_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """All genes against 30 principal components."""
-    line = ["Cox head, all genes, mean C-index", "30 PCs + ridge .636", "within noise or better"]
-    table = stored("survival_heads_paired")
-    if table.empty:
-        return [*line, "not run", "no"]
+    yield "Cox head, all genes, mean C-index", "30 PCs + ridge .636", "within noise or better"
     row, base = (table[table["method"] == name].iloc[0] for name in ("all genes", "30 PCs"))
     ours = f"{row['mean']:.4f}; 30 PCs {base['mean']:.4f}; {row['verdict']}"
-    return [*line, ours, "no" if row["verdict"] == "lower" or row["mean"] < 0.63 else "yes"]
+    yield ours, row["verdict"] != "lower" and row["mean"] >= 0.63
 
 
-LINES = (imputation_line, gexbert_line, mrna_line, classification_line, survival_line, head_line)
+#: What each line of the table says of a stored table: the three words first, then what was measured.
+LINES: dict[str, Callable[[pd.DataFrame], Iterator[tuple[object, ...]]]] = {
+    "imputation": imputation_line,
+    "gexbert_imputation_means": gexbert_line,
+    "mrna": mrna_line,
+    "classification_means": classification_line,
+    "survival_paired": survival_line,
+    "survival_heads_paired": head_line,
+}
 
 
 def main() -> None:
     """Print the table, or run and store a comparison."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", choices=RUNS)
     parser.add_argument("--cells", default="", help="folder for finished parts")
     parser.add_argument("--seeds", type=int, help="fewer or more seeds, of imputation and mrna")
+    parser.add_argument("--steps", type=int, help="of pretrain and alternatives")
+    parser.add_argument("--until", type=int, help="of pretrain, in this call")
+    parser.add_argument("--weights", default=str(WEIGHTS), help="of cells and classification")
+    parser.add_argument("--labels", type=int, default=10)
+    parser.add_argument("--draws", type=int, nargs=2, default=[0, 10])
+    parser.add_argument("--genes", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--methods", nargs="+", default=list(types.METHODS))
     given = parser.parse_args()
     if given.run:
-        store(given.run, given.cells, given.seeds)
+        store(given)
         store_means()
         return
-    for line in LINES:
-        for name, value in zip(("what", "yardstick", "to reach", "measured", "reached"), line(), strict=True):
-            print(f"{name:>10}: {value}")
+    for name, says in LINES.items():
+        table = stored(name)
+        parts = says(table)
+        line = next(parts)
+        measured, reached = ("not run", False) if table.empty else next(parts)
+        words = ("what", "yardstick", "to reach", "measured", "reached")
+        for word, value in zip(words, (*line, measured, "yes" if reached else "no"), strict=True):
+            print(f"{word:>10}: {value}")
         print()
 
 

@@ -1,8 +1,8 @@
 """The command `latentgenomes`: the commands of the studies, data files, and notebooks with parameters.
 
-A study lists its commands in `<study>/cli.py`. A command saves a file or folder `out`. Where `notebooks/reports`
-holds a notebook of its name, the command returns values for the parameters of that notebook, which is then
-executed and becomes the report.
+A study lists its commands in `<study>/cli.py`. A command saves a file or folder `out`. Where a notebook of
+its name is in `notebooks/reports`, the command returns values for the parameters of that notebook; executed,
+it is the report.
 """
 
 import functools

@@ -12,12 +12,11 @@ NOTEBOOKS = sorted(
     path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
 )
 # Arithmetic and a file format that several models share; a file with abstract methods holds no model either.
-SHARED = {"container.py", "cox.py", "poisson.py", "simplex.py"}
+SHARED = {"container.py", "cox.py", "poisson.py"}
 MODELS = sorted(
     path
     for path in (ROOT / "src/latentgenomes").glob("*/models/*.py")
-    if path.name not in {"__init__.py", *SHARED}
-    and "@abstractmethod" not in path.read_text(encoding="utf-8")
+    if path.name not in {"__init__.py", *SHARED} and "@abstractmethod" not in path.read_text(encoding="utf-8")
 )
 PAGES = sorted((ROOT / "book").glob("*.md"))
 

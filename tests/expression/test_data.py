@@ -5,18 +5,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdata
+from scipy.sparse import csr_matrix
 
 from latentgenomes.expression.data.cohorts import (
     PAIRED_CANCERS,
+    PREPARED_MATRIX,
+    PREPARED_SAMPLES,
     SURVIVAL_COHORTS,
     ExpressionData,
     detected_everywhere,
-    from_anndata,
     load_mirna,
     load_paired_mrna,
     load_zscores,
+    mirna_file,
     one_tumour_each,
-    to_anndata,
+    read_mirna_cohort,
 )
 from latentgenomes.expression.data.matrix import (
     align_genes,
@@ -25,12 +28,6 @@ from latentgenomes.expression.data.matrix import (
     gene_name_kind,
     name_genes,
     read_expression,
-)
-from latentgenomes.expression.data.mirna import (
-    PREPARED_MATRIX,
-    PREPARED_SAMPLES,
-    mirna_file,
-    read_mirna_cohort,
 )
 from latentgenomes.expression.data.outcomes import (
     ENDPOINTS,
@@ -119,17 +116,14 @@ def test_the_id_table_may_be_a_file(tmp_path):
 
 
 def test_an_anndata_file_is_read(tmp_path):
-    data = ExpressionData(
-        matrix().astype(np.float32), pd.DataFrame({"patient": list("abc")}, matrix().index), "log2", ("x",)
-    )
-    to_anndata(data).write_h5ad(tmp_path / "m.h5ad")
-    again = read_expression(tmp_path / "m.h5ad")
-    pd.testing.assert_frame_equal(again.values, data.values, check_names=False)
-    back = from_anndata(to_anndata(data))
-    pd.testing.assert_frame_equal(back.values, data.values)
-    assert (back.unit, back.notes, back.samples["patient"].tolist()) == ("log2", ("x",), ["a", "b", "c"])
-    bare = from_anndata(anndata.AnnData(np.ones((2, 2), dtype=np.float32)))
-    assert bare.samples["patient"].tolist() == ["0", "1"]
+    table = matrix().astype(np.float32)
+    for stored in (table.to_numpy(), csr_matrix(table.to_numpy())):
+        obs, var = pd.DataFrame(index=table.index), pd.DataFrame(index=table.columns)
+        anndata.AnnData(stored, obs=obs, var=var).write_h5ad(tmp_path / "m.h5ad")
+        again = read_expression(tmp_path / "m.h5ad")
+        pd.testing.assert_frame_equal(again.values, table, check_names=False)
+        assert again.notes[0] == "genes in columns: an AnnData file has them there"
+        assert again.samples["patient"].tolist() == list(table.index)
 
 
 def test_each_scale_is_found_stated_and_brought_to_log2():
@@ -373,7 +367,7 @@ def test_converting_two_small_cohorts_gives_the_prepared_numbers(tmp_path, monke
     columns = ["platform", "cohort", "patient", "sample_type"]
     pd.testing.assert_frame_equal(converted.samples.loc[order, columns], prepared.samples[columns])
     # The second time it comes from the cache, without reading R files.
-    monkeypatch.setattr("latentgenomes.expression.data.mirna.read_mirna_cohort", None)
+    monkeypatch.setattr("latentgenomes.expression.data.cohorts.read_mirna_cohort", None)
     pd.testing.assert_frame_equal(load_mirna(["CHOL", "GBM"], convert=True).values, converted.values)
     assert [path.name for path in (tmp_path / "converted").iterdir()] == ["mirna-1-CHOL-GBM.npz"]
 

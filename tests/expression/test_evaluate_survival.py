@@ -6,14 +6,7 @@ import pytest
 import torch
 from lifelines import KaplanMeierFitter
 from lifelines.utils import concordance_index as lifelines_concordance
-from sklearn.dummy import DummyRegressor
 
-from latentgenomes.core.compare import paired_differences
-from latentgenomes.expression.evaluate.resampling import (
-    cross_validate_survival,
-    mean_over_repeats,
-    survival_splits,
-)
 from latentgenomes.expression.evaluate.survival import (
     brier_scores,
     calibration,
@@ -22,8 +15,8 @@ from latentgenomes.expression.evaluate.survival import (
     ipcw_concordance_index,
     kaplan_meier,
     survival_curves,
+    survival_splits,
 )
-from latentgenomes.expression.models.survival import CoxRegression
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -235,39 +228,6 @@ def test_splits_cover_every_patient_once_a_repeat_and_keep_the_events():
     assert not np.array_equal(splits[0][2], splits[5][2])
     few_censored = np.r_[np.ones(20), 0, 0]
     assert len(list(survival_splits(few_censored, n_splits=5, n_repeats=1))) == 5
-
-
-def test_cross_validation_scores_both_methods_on_the_same_patients():
-    generator = np.random.default_rng(0)
-    signal, times, events = cohort(11, n=200)
-    X = np.column_stack([signal, generator.normal(size=(200, 3))])
-    y = np.column_stack([times, events])
-    splits = list(survival_splits(events, n_splits=4, n_repeats=3))
-    models = {"signal": CoxRegression(0.01), "noise": CoxRegression(0.01)}
-    scores = cross_validate_survival(models, {"signal": X, "noise": X[:, 1:]}, y, splits)
-    first = CoxRegression(0.01).fit(X[splits[0][1]], y[splits[0][1]])
-    test = splits[0][2]
-    expected = lifelines_concordance(times[test], -first.predict(X[test]), events[test])
-    assert scores["score"].iloc[0] == pytest.approx(expected)
-    paired = paired_differences(scores, baseline="noise", test_fraction=0.25).set_index("method")
-    assert paired.loc["signal", "verdict"] == "higher"
-    summary = mean_over_repeats(scores).set_index("method")
-    folds = scores[scores["method"] == "signal"]["score"].to_numpy().reshape(3, 4).mean(1)
-    assert summary.loc["signal", "mean"] == pytest.approx(folds.mean())
-    assert summary.loc["signal", "standard_error"] == pytest.approx(folds.std(ddof=1) / np.sqrt(3))
-
-
-def test_another_scorer_may_be_used():
-    _, times, events = cohort(12)
-    splits = list(survival_splits(events, n_splits=3, n_repeats=1))
-    scores = cross_validate_survival(
-        {"mean": DummyRegressor()},
-        {"mean": np.zeros((len(times), 1))},
-        np.column_stack([times, events]),
-        splits,
-        scorer=lambda model, X, y: float(len(X)),
-    )
-    assert scores["score"].tolist() == [float(len(test)) for _, _, test in splits]
 
 
 # ---- what is refused ----------------------------------------------------------------------------

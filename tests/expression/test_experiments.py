@@ -9,17 +9,19 @@ from latentgenomes.expression.experiments.imputation import (
     METHOD_NAMES,
     METHODS,
     compare_imputers,
+    load_dataset,
+    make_task,
     paired_over_patients,
 )
-from latentgenomes.expression.experiments.masking import load_dataset, make_task
 from latentgenomes.expression.experiments.platforms import both_platforms, matched_sets, structured_masks
-from latentgenomes.expression.experiments.risk_models import calibration_table, compare_heads
 from latentgenomes.expression.experiments.survival import (
     ARMS,
     Cohort,
     SurvivalSettings,
+    calibration_table,
     choose_penalties,
     compare_arms,
+    compare_heads,
     compare_over_cohorts,
     load_cohorts,
     prognostic_genes,
@@ -27,7 +29,7 @@ from latentgenomes.expression.experiments.survival import (
 )
 from latentgenomes.expression.models.survival import CoxRegression
 from latentgenomes.expression.simulate import simulate_expression
-from latentgenomes.expression.verbs.methods import ImputationSettings
+from latentgenomes.expression.verbs.impute import ImputationSettings
 
 SMALL = ImputationSettings(
     n_genes=40, n_test=40, n_validation=40, max_epochs=2, batch_size=64, n_components=4, rates=(0.5, 0.9)
@@ -205,7 +207,7 @@ def test_heads_are_the_estimator_on_scaled_genes(tmp_path):
     again, _ = compare_heads(data, n_repeats=1, alphas=(1.0,), folder=tmp_path)
     pd.testing.assert_frame_equal(again, scores)
     assert len(calibration_table(predictions, {"all genes": 1.0, "30 PCs": 1.0})) == 10
-    from latentgenomes.expression.evaluate.resampling import survival_splits
+    from latentgenomes.expression.evaluate.survival import survival_splits
 
     _, train, test = next(iter(survival_splits(data["C0"].outcome[:, 1], n_repeats=1)))
     values, outcome = data["C0"].values.to_numpy(), data["C0"].outcome

@@ -7,9 +7,8 @@ from sklearn.base import clone
 
 from latentgenomes.core.provenance import provenance_path
 from latentgenomes.core.resources import locate
-from latentgenomes.expression.data.cohorts import ExpressionData
-from latentgenomes.expression.data.mirna import PREPARED_MATRIX, PREPARED_SAMPLES
-from latentgenomes.expression.experiments.classification import (
+from latentgenomes.expression.data.cohorts import PREPARED_MATRIX, PREPARED_SAMPLES, ExpressionData
+from latentgenomes.expression.experiments.gexbert import (
     ALL,
     IMPUTERS,
     METHODS,
@@ -17,21 +16,19 @@ from latentgenomes.expression.experiments.classification import (
     _Drawn,
     classify,
     compare_with,
-    make_classification_task,
-    mean_scores,
-)
-from latentgenomes.expression.experiments.masking import make_task
-from latentgenomes.expression.experiments.pretraining import (
     fresh_masks,
     judge_imputers,
+    make_classification_task,
+    mean_scores,
     pretrain_in_portions,
     pretraining_task,
     task_digest,
 )
+from latentgenomes.expression.experiments.imputation import make_task
 from latentgenomes.expression.models.gexbert import GexBERT
 from latentgenomes.expression.models.imputers import RidgeImputer
 from latentgenomes.expression.simulate import simulate_expression
-from latentgenomes.expression.verbs.methods import ImputationSettings
+from latentgenomes.expression.verbs.impute import ImputationSettings
 
 SMALL = GexBERT(width=8, n_embedding=8, n_summary=2, n_layers=1, most_shown=20, n_steps=60, random_state=0)
 

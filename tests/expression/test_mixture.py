@@ -4,8 +4,13 @@ from scipy.stats import multivariate_normal
 from sklearn.impute import KNNImputer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from latentgenomes.expression.data.cohorts import detected_everywhere, load_mirna, one_tumour_each
-from latentgenomes.expression.data.mirna import PREPARED_MATRIX, PREPARED_SAMPLES
+from latentgenomes.expression.data.cohorts import (
+    PREPARED_MATRIX,
+    PREPARED_SAMPLES,
+    detected_everywhere,
+    load_mirna,
+    one_tumour_each,
+)
 from latentgenomes.expression.evaluate.restoration import impute, random_masks
 from latentgenomes.expression.models.imputers import LocalRidgeImputer, NeighbourImputer, RidgeImputer
 from latentgenomes.expression.models.mixture import MixtureImputer

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from latentgenomes.genotypes.data.calls import GenotypeData, HaplotypeData
-from latentgenomes.genotypes.experiments import canids
+from latentgenomes.genotypes.experiments import diversity
 
 pytest.importorskip("numba")
 
 
 def test_two_calls_hold_every_genotype():
     calls = np.random.default_rng(0).integers(-1, 3, (7, 11)).astype(np.int8)
-    found = canids.two_calls(calls)
+    found = diversity.two_calls(calls)
     assert set(np.unique(found)) <= {-1, 0, 1}
     one, two = found[:, :11], found[:, 11:]
     np.testing.assert_array_equal(np.where(one < 0, -1, one + two), calls)
@@ -20,7 +20,7 @@ def test_two_calls_hold_every_genotype():
 
 @pytest.mark.parametrize(("n_snps", "n_kept"), [(1, 5), (10, 10), (10, 3), (1000, 7)])
 def test_thinned_snps_spread_from_end_to_end(n_snps, n_kept):
-    kept = canids.thinned(n_snps, n_kept)
+    kept = diversity.thinned(n_snps, n_kept)
     assert len(kept) == min(n_snps, n_kept)
     assert kept[0] == 0
     assert (np.diff(kept) >= 1).all()
@@ -41,12 +41,12 @@ def cline(n, *, seed=0):
 
 def test_both_codes_place_samples_on_a_cline():
     """Seed 0, 80 samples: the truth is a plane, and both find it."""
-    table = canids.locate_by_codes(cline(80), n_latent=3, max_epochs=60).set_index("method")
+    table = diversity.locate_by_codes(cline(80), n_latent=3, max_epochs=60).set_index("method")
     assert list(table.index) == ["principal components", "HaplotypeVAE"]
     assert (table[["r2_longitude", "r2_latitude"]] > 0.5).all(axis=None)
     shuffled = cline(80)
     mixed = shuffled.metadata.sample(frac=1, random_state=0).set_axis(shuffled.metadata.index)
-    chance = canids.locate_by_codes(
+    chance = diversity.locate_by_codes(
         GenotypeData(shuffled.calls, mixed, shuffled.snps), n_latent=3, max_epochs=5
     )
     assert (chance[["r2_longitude", "r2_latitude"]] < 0.1).all(axis=None)
@@ -64,5 +64,7 @@ def test_both_codes_tell_two_populations():
         {"chromosome": "1", "position": range(50), "allele_0": "0", "allele_1": "1"},
         index=[f"s{i}" for i in range(50)],
     )
-    table = canids.classify_canids(HaplotypeData(calls, metadata, snps), n_latent=2, n_snps=40, max_epochs=20)
+    table = diversity.classify_canids(
+        HaplotypeData(calls, metadata, snps), n_latent=2, n_snps=40, max_epochs=20
+    )
     assert table.groupby("method")["balanced_accuracy"].mean().min() > 0.95

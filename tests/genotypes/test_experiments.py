@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from latentgenomes.genotypes.data.calls import GenotypeData, HaplotypeData
-from latentgenomes.genotypes.evaluate.geography import great_circle_km, place_scores
+from latentgenomes.genotypes.evaluate.ancestry import great_circle_km, place_scores
 from latentgenomes.genotypes.experiments import compression, diversity
 
 for name in ("numba", "constriction", "zstandard"):

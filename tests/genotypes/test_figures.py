@@ -5,7 +5,7 @@ import pytest
 
 mpl.use("Agg")
 
-from latentgenomes.genotypes.figures.haplotypes import (
+from latentgenomes.genotypes.figures import (
     latent_map,
     plot_frequencies,
     plot_haplotypes,

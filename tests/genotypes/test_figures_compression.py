@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentgenomes.genotypes.figures.compression import KINDS, plot_diversity, plot_ratios, plot_scaling
+from latentgenomes.genotypes.figures import KINDS, plot_diversity, plot_ratios, plot_scaling
 
 RATIOS = pd.DataFrame(
     {

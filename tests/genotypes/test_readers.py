@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from latentgenomes.genotypes.data.readers import read_plink, read_vcf_genotypes, read_vcf_haplotypes
+from latentgenomes.genotypes.data.files import read_plink, read_vcf_genotypes, read_vcf_haplotypes
 
 HEADER = """##fileformat=VCFv4.2
 ##contig=<ID=X,length=1000000>

@@ -12,8 +12,12 @@ from typer.testing import CliRunner
 from latentgenomes import cli
 from latentgenomes.genotypes import verbs as archives
 from latentgenomes.genotypes.data.calls import HaplotypeData
-from latentgenomes.genotypes.data.readers import read_plink, read_vcf_haplotypes
-from latentgenomes.genotypes.data.writers import write_plink, write_vcf_haplotypes
+from latentgenomes.genotypes.data.files import (
+    read_plink,
+    read_vcf_haplotypes,
+    write_plink,
+    write_vcf_haplotypes,
+)
 from latentgenomes.genotypes.models.container import CodecError
 from latentgenomes.genotypes.verbs import compress_file, decompress_file
 

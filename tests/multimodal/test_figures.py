@@ -17,7 +17,7 @@ from matplotlib.colors import same_color, to_hex
 
 from latentgenomes.core.style import colours
 from latentgenomes.multimodal.data.profiles import PROFILES
-from latentgenomes.multimodal.evaluate.attention import mean_attention
+from latentgenomes.multimodal.evaluate.typing import mean_attention
 from latentgenomes.multimodal.figures.map import embedding_map
 from latentgenomes.multimodal.figures.tumours import (
     plot_attention,

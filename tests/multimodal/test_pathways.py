@@ -30,7 +30,7 @@ from latentgenomes.multimodal.evaluate.pathways import (
     random_gene_sets,
     rank_agreement,
 )
-from latentgenomes.multimodal.figures.pathways import plot_agreement, plot_dominance
+from latentgenomes.multimodal.figures.tumours import plot_agreement, plot_dominance
 
 
 def expression(n=14, n_genes=30, seed=0):

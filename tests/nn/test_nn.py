@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from latentgenomes.nn.blocks import ACTIVATIONS, DenseStack
-from latentgenomes.signatures.models.simplex import SimplexRows
+from latentgenomes.signatures.models.vaems import SimplexRows
 
 
 def test_rows_are_distributions_whatever_the_weight():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from latentgenomes.nn.blocks import DenseStack
-from latentgenomes.nn.ensemble import bootstrap_counts, fit_ensemble, seeded, thin_counts
+from latentgenomes.nn.ensemble import bootstrap_counts, fit_ensemble, seeded
 from latentgenomes.nn.train import TrainConfig, check_lengths, fit, progress, resolve_device
 
 
@@ -184,16 +184,6 @@ def test_bootstrap_keeps_totals_and_has_multinomial_moments():
     np.testing.assert_allclose(draws[:, 0].var(0)[:3], variance[:3], rtol=4 * np.sqrt(2 / 2000))
 
 
-def test_thinned_parts_add_up_and_are_uncorrelated_for_poisson_counts():
-    counts = np.random.default_rng(0).poisson(20.0, size=(20_000, 1)).astype(float)
-    kept, held_out = thin_counts(counts, 0.7, seed=1)
-    assert (kept + held_out == counts).all()
-    assert abs(kept.mean() - 14.0) < 4 * np.sqrt(14.0 / 20_000)
-    assert abs(np.corrcoef(kept[:, 0], held_out[:, 0])[0, 1]) < 4 / np.sqrt(20_000)
-
-
-def test_resampling_refuses_fractions_and_bad_shares():
+def test_resampling_refuses_fractions():
     with pytest.raises(ValueError, match="needs whole counts"):
         bootstrap_counts(np.array([[0.5, 1.0]]), 0)
-    with pytest.raises(ValueError, match=r"fraction must lie between 0 and 1, but 1\.5 came"):
-        thin_counts(np.ones((2, 2)), 1.5, 0)

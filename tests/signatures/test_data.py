@@ -14,14 +14,9 @@ from latentgenomes.mutations.channels import CHANNELS, DBS78, ID83, SBS96, SBS96
 from latentgenomes.mutations.cosmic import cosmic_signatures
 from latentgenomes.mutations.pcawg import PCAWG_FILES, SAMPLE_SHEET, load_pcawg
 from latentgenomes.signatures.data.published import (
-    BREAST21_FILE,
     BREAST192_FILES,
-    SIGPROFILER_EXPOSURES,
-    SIGPROFILER_SIGNATURES,
-    load_breast21,
     load_breast192,
     load_islam,
-    load_pcawg_sigprofiler,
     load_synsig,
 )
 
@@ -351,31 +346,6 @@ def test_192_breast_genomes_are_those_of_pcawg():
     indels = load_pcawg("ID83").counts.loc[loaded["ID83"].counts.index]
     pd.testing.assert_frame_equal(loaded["ID83"].counts, indels)
     assert (loaded["SV32"].counts.sum(axis=1) == 0).sum() == 2
-
-
-@pytest.mark.real_data(BREAST21_FILE)
-def test_21_breast_genomes():
-    data = load_breast21()
-    assert data.counts.shape == (21, 96)
-    assert data.counts.loc["PD4199a", "A[C>A]A"] == 58  # read off the file
-    assert data.metadata.index.equals(data.counts.index)
-    # The most mutated of the 21 genomes has 70,690 substitutions (Nik-Zainal et al. 2012, results).
-    assert data.counts.sum(axis=1).idxmax() == "PD4120a"
-
-
-@pytest.mark.real_data(SAMPLE_SHEET, SIGPROFILER_EXPOSURES, SIGPROFILER_SIGNATURES, PCAWG_FILES["SBS96"])
-def test_published_signatures_and_exposures_explain_the_published_counts():
-    fit = load_pcawg_sigprofiler()
-    counts = load_pcawg().counts
-    assert (fit.signatures.shape, fit.exposures.shape) == ((65, 96), (2780, 65))
-    assert fit.exposures.index.equals(counts.index)
-    assert fit.exposures.columns.equals(fit.signatures.index)
-    np.testing.assert_allclose(fit.signatures.sum(axis=1), 1, rtol=1e-12)
-    rates = (fit.exposures @ fit.signatures).to_numpy()
-    x = counts.to_numpy()
-    cosine = (rates * x).sum(1) / np.linalg.norm(rates, axis=1) / np.linalg.norm(x, axis=1)
-    # The published accuracy is this cosine, printed to three digits.
-    assert np.median(np.abs(cosine - fit.metadata["accuracy"])) < 0.002
 
 
 ISLAM_FILES = [

@@ -234,14 +234,6 @@ def test_exposures_without_groups_and_as_fractions():
     assert ax.get_xlabel() == "9 samples, by total"
 
 
-def test_exposures_beyond_the_axis_are_told():
-    table = exposures(9, 3)
-    top = float(table.sum(axis=1).sort_values().iloc[-3]) + 1e-6
-    ax = plot_exposures(table, top=top)
-    assert ax.get_ylim() == (0, top)
-    assert ax.get_ylabel() == "Mutations per sample\n(2 samples go beyond)"
-
-
 def test_exposures_sum_what_has_no_colour_and_lose_nothing():
     table = exposures(5, 30)
     ax = plot_exposures(table)

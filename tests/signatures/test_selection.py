@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentgenomes.signatures.figures.selection import plot_selection
-from latentgenomes.signatures.verbs.selection import choose_highest, choose_least_error, choose_stable
+from latentgenomes.signatures.figures.extraction import plot_selection
+from latentgenomes.signatures.verbs.methods import choose_highest, choose_least_error, choose_stable
 
 
 def table(**columns):

@@ -44,18 +44,9 @@ _FOLDERS = {
 def page_notebook(notebook: Any, *, report: bool = False) -> Any:
     """Cells of a page: a copy of the notebook that shows its run once and nothing of the machine.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-        The notebook as papermill leaves it, or one without the marks of a run.
-    report : bool
-        Show no code and no table of parameters.
-
-    Returns
-    -------
-    NotebookNode
-        Parameters are a table in place of their cell; code is tagged `hide-input`; records, widgets and
-        stderr are gone; absolute paths are cut to their last part; a bibliography ends a page that cites.
+    Parameters are a table in place of their cell; code is tagged `hide-input`; records, widgets and stderr
+    are gone; absolute paths are cut to their last part; a bibliography ends a page that cites. A `report`
+    shows no code and no table of parameters.
     """
     page = copy.deepcopy(notebook)
     run = page.metadata.pop("papermill", {})

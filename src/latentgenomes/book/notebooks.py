@@ -28,12 +28,8 @@ class NotebookError(RuntimeError):
 
 
 class Outputs:
-    """Where a notebook leaves its tables and figures; with no folder it leaves none.
-
-    Parameters
-    ----------
-    output_dir : str, Path or None
-        The folder. Empty or None: nothing is written, as in the book and in the tests.
+    """Where a notebook leaves its tables and figures; with no folder, as in the book and the tests, it leaves
+    none.
     """
 
     def __init__(self, output_dir: str | Path | None) -> None:
@@ -42,22 +38,7 @@ class Outputs:
     def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Write a table as `<name>.csv` and give it back, so that the cell shows it.
 
-        Parameters
-        ----------
-        frame : DataFrame
-            The table; its index is written when it is no plain range.
-        name : str
-            File name without folder and suffix.
-
-        Returns
-        -------
-        DataFrame
-            The same frame.
-
-        Raises
-        ------
-        ValueError
-            When `name` holds anything but letters, digits, `-` and `_`.
+        Its index is written when it is no plain range; `name` is letters, digits, `-` and `_`.
         """
         _check_file_name(name)
         if self.folder is not None:
@@ -66,20 +47,7 @@ class Outputs:
         return frame
 
     def figure(self, figure: Any, name: str) -> None:
-        """Write a matplotlib figure as `<name>.png` at 200 dots per inch and as `<name>.pdf`.
-
-        Parameters
-        ----------
-        figure : matplotlib.figure.Figure
-            The figure.
-        name : str
-            File name without folder and suffix.
-
-        Raises
-        ------
-        ValueError
-            When `name` holds anything but letters, digits, `-` and `_`.
-        """
+        """Write a matplotlib figure as `<name>.png` at 200 dots per inch and as `<name>.pdf`."""
         _check_file_name(name)
         if self.folder is not None:
             for suffix in (".png", ".pdf"):
@@ -99,22 +67,8 @@ class Outputs:
     ) -> None:
         """Write a table of a run with the record of how it was made, into the folder ``results``.
 
-        Parameters
-        ----------
-        frame : DataFrame
-            The table.
-        name : str
-            File name without folder and suffix.
-        parameters : mapping of str to object
-            Every parameter of the run.
-        data : sequence of str
-            Registry names of the files that were read.
-        seed : int
-            The seed of the run.
-        seconds : float
-            Wall time of the run.
-        code : sequence of callables
-            The functions and classes of the package that were called for the table.
+        `data` are registry names of the files that were read; the rest is as for
+        `latentgenomes.core.provenance.write_results`.
         """
         _check_file_name(name)
         if self.folder is not None:
@@ -130,19 +84,8 @@ class Outputs:
             )
 
     def number(self, name: str, value: float, layout: str) -> None:
-        """Give a number a name, so that the book's prose can quote it from this run.
+        """Give a number a name, so that the book's prose can quote it from this run: ``{glue:text}`name```.
 
-        Parameters
-        ----------
-        name : str
-            What the prose asks for: ``{glue:text}`name```.
-        value : float
-            The number.
-        layout : str
-            Format specification, such as ``".3f"``.
-
-        Notes
-        -----
         The record is what `myst_nb.glue` writes; it is written here so that a run needs no Sphinx.
         """
         require("IPython.display", extra="book").display(
@@ -153,18 +96,7 @@ class Outputs:
 
 
 def full_results(name: str) -> pd.DataFrame:
-    """Read a table of a full run that is stored with the book.
-
-    Parameters
-    ----------
-    name : str
-        Subject and table, such as ``"signatures/held_out"``.
-
-    Returns
-    -------
-    DataFrame
-        The table; empty where no full run has been stored yet.
-    """
+    """Read a table of a full run, such as ``signatures/held_out``; empty where none has been stored yet."""
     try:
         return pd.read_csv(locate(f"data/results/{name}.csv"))
     except FileNotFoundError:
@@ -179,19 +111,7 @@ def available_notebooks() -> list[str]:
 def parameters(name: str) -> dict[str, Parameter]:
     """Parameters of a notebook, in the order of its parameter cell.
 
-    Parameters
-    ----------
-    name : str
-        Name of the notebook, without `.ipynb`.
-
-    Returns
-    -------
-    dict of str to Parameter
-
-    Raises
-    ------
-    NotebookError
-        When there is no such notebook, or its parameter cell breaks the rules.
+    A NotebookError when there is no such notebook, or its parameter cell breaks the rules.
     """
     nbformat = require("nbformat", extra="book")
     notebook = nbformat.read(_path(name), as_version=4)
@@ -256,29 +176,11 @@ def run_notebook(
 
 
 def run_report(command: str, folder: str | Path, values: Mapping[str, object]) -> Path:
-    """Run the report of a command in the folder that the command wrote.
+    """Run the report of a command in the folder that the command wrote; return its page.
 
-    The notebook `notebooks/reports/<command>.ipynb` gets the folder as its parameter `results`: "." there, so
-    that the folder can be moved with its report.
-
-    Parameters
-    ----------
-    command : str
-        Name of the command.
-    folder : str or Path
-        What the command wrote; `report.ipynb` and `report.html` are added.
-    values : mapping of str to object
-        Further parameters of the notebook.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    NotebookError
-        As for `run_notebook`; the tables of the command are untouched.
+    The notebook `notebooks/reports/<command>.ipynb` gets `values` and the folder as its parameter `results`:
+    "." there, so that the folder can be moved with its report, `report.ipynb` and `report.html`. When it
+    fails, with a NotebookError, the tables of the command are untouched.
     """
     finished = Path(folder).resolve() / "report.ipynb"
     source = locate("notebooks") / "reports" / f"{command}.ipynb"

@@ -41,23 +41,10 @@ class PageError(RuntimeError):
 
 
 def write_page(notebook: Path, target: Path, *, report: bool = False) -> None:
-    """Write an executed notebook as a page of the book.
+    """Write an executed notebook as a page of the book; a `report` shows neither code nor parameters.
 
-    Parameters
-    ----------
-    notebook : Path
-        The executed notebook. It is read only.
-    target : Path
-        The HTML file. It appears when it is complete; an older one stays when the page cannot be made.
-    report : bool
-        Leave out code and parameters, as the report of a command does.
-
-    Raises
-    ------
-    PageError
-        When the page cannot be made. The notebook is not touched.
-    ImportError
-        When the packages of the extra `book` are not installed.
+    The file appears when it is complete; an older one stays when the page cannot be made, which is a
+    PageError. The notebook is only read.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="latentgenomes-page-") as folder, warnings.catch_warnings():

@@ -31,19 +31,10 @@ _NOTHING = "data:,"
 
 
 def one_file(page: Path, address: str) -> str:
-    """HTML of a page that needs no other file.
+    """HTML of a rendered page that needs no other file.
 
-    Parameters
-    ----------
-    page : Path
-        The rendered page, in the folder tree that its links expect.
-    address : str
-        Where the page stands in the published book; relative links are taken from there.
-
-    Returns
-    -------
-    str
-        The whole page. What another host would have to serve is dropped; a picture becomes a link.
+    Relative links are taken from `address`, where the page stands in the published book. What another host
+    would have to serve is dropped; a picture becomes a link.
     """
     soup = require("bs4", extra="book").BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     for element in soup.select(", ".join(_NAVIGATION)):

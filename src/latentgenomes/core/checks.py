@@ -15,18 +15,7 @@ _LARGEST = 2.0**53  # whole numbers above this are not exact in float64
 
 
 def list_names(names: Sequence[object]) -> str:
-    """Names for an error message, at most ten of them.
-
-    Parameters
-    ----------
-    names : sequence
-        Anything with a ``repr``.
-
-    Returns
-    -------
-    str
-        Such as ``"'a', 'b' and 3 more"``.
-    """
+    """Names for an error message, at most ten of them, such as ``'a', 'b' and 3 more``."""
     text = ", ".join(repr(name) for name in names[:_N_NAMED])
     rest = len(names) - _N_NAMED
     return f"{text} and {rest} more" if rest > 0 else text
@@ -87,30 +76,11 @@ def _rebuild(table: object, values: npt.NDArray[np.generic], kept: npt.NDArray[n
 def check_counts(
     counts: Table, *, name: str = "X", allow_fractional: bool = False, on_empty: OnEmpty = "raise"
 ) -> Table:
-    """Return a checked copy of a table of mutation counts.
+    """Return a checked copy of a table of mutation counts, (n_samples, n_channels), of the same kind.
 
-    Parameters
-    ----------
-    counts : pandas.DataFrame or array of shape (n_samples, n_channels)
-        Mutations, finite and >= 0. It is not changed.
-    name : str
-        What to call the table in an error.
-    allow_fractional : bool
-        Accept numbers that are not whole, such as expected counts.
-    on_empty : {"raise", "drop", "keep"}
-        What to do with a sample that has no mutation at all.
-
-    Returns
-    -------
-    pandas.DataFrame or numpy.ndarray
-        The same kind, with the same names; int64, or float64 where fractions are allowed.
-
-    Raises
-    ------
-    ValueError
-        If the table is not two-dimensional, is empty, or holds text, NaN, infinity, a negative or (unless
-        allowed) a fractional number; if a sample is empty and `on_empty` is ``"raise"``, or all are empty and
-        it is ``"drop"``; if a sample or channel name comes twice; if `on_empty` is none of the three.
+    int64, or float64 where `allow_fractional`. `name` is what an error calls the table; `on_empty` says what
+    becomes of samples without a mutation. Anything else that is no count is a ValueError: text, NaN,
+    infinity, negative or fractional numbers, names that come twice.
     """
     if on_empty not in ("raise", "drop", "keep"):
         raise ValueError(
@@ -140,27 +110,10 @@ def check_counts(
 
 
 def check_profiles(profiles: Table, *, name: str = "profiles", tolerance: float = 1e-6) -> Table:
-    """Return a checked copy of a table of profiles: every row is a distribution over the channels.
+    """Return a checked copy of a table of profiles, (n_profiles, n_channels), float64: rows sum to 1.
 
-    Parameters
-    ----------
-    profiles : pandas.DataFrame or array of shape (n_profiles, n_channels)
-        Proportions, finite and >= 0, with rows that sum to 1. It is not changed.
-    name : str
-        What to call the table in an error.
-    tolerance : float
-        Largest accepted distance of a row sum from 1.
-
-    Returns
-    -------
-    pandas.DataFrame or numpy.ndarray
-        The same kind, with the same names; float64.
-
-    Raises
-    ------
-    ValueError
-        If the table is not two-dimensional, is empty, holds text, NaN, infinity or a negative number, if a
-        row does not sum to 1, or if a profile or channel name comes twice.
+    A ValueError where a number is none or negative, a row sum is further than `tolerance` from 1, or a name
+    comes twice; `name` is what it calls the table.
     """
     values = _values(profiles, name)
     _refuse(~np.isfinite(values), profiles, name, "finite proportions", "Fill or leave out what is missing.")

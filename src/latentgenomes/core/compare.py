@@ -26,10 +26,9 @@ def paired_differences(
 ) -> pd.DataFrame:
     """Compare every method with a baseline on the same splits.
 
-    Without `test_fraction` the test is the paired t-test, right for independent repetitions such as
-    simulated data sets. With it, the corrected resampled t-test: splits of one data set share
-    training samples, and the plain test is then far too sure of itself. No correction is made for the
-    number of methods.
+    Without `test_fraction` the test is the paired t-test, right for independent repetitions such as simulated
+    data sets. With it, the corrected resampled t-test: splits of one data set share training samples, and the
+    plain test is then far too sure of itself. No correction is made for the number of methods.
 
     Parameters
     ----------
@@ -51,8 +50,7 @@ def paired_differences(
     Raises
     ------
     ValueError
-        If a column is missing, a score is not finite, a pair of split and method is missing or repeats,
-        the baseline is unknown, there are fewer than 2 splits, or `test_fraction` is outside (0, 1).
+        If a score is missing or not finite, a pair of split and method repeats, or there are no 2 splits.
 
     References
     ----------

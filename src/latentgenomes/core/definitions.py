@@ -51,17 +51,8 @@ class _Module:
 
 
 class Source:
-    """All definitions of a package, and what they reach.
-
-    Parameters
-    ----------
-    package : Path
-        The package folder.
-
-    Raises
-    ------
-    SyntaxError
-        When a file is no valid Python.
+    """All definitions of a package folder, and what they reach; a file that is no valid Python is a
+    SyntaxError.
     """
 
     def __init__(self, package: Path = PACKAGE) -> None:
@@ -94,10 +85,7 @@ class Source:
     def find(self, entry: str) -> Definition:
         """The definition of a dotted name such as ``latentgenomes.nn.blocks.DenseStack``, through re-exports.
 
-        Raises
-        ------
-        ValueError
-            When there is none.
+        A ValueError when there is none.
         """
         module, _, name = entry.rpartition(".")
         found = self._resolve(module, name)
@@ -109,18 +97,7 @@ class Source:
         return self._definitions[found]
 
     def reached(self, entries: Iterable[str]) -> list[Definition]:
-        """Every definition that the entries reach, themselves included, in alphabetical order.
-
-        Parameters
-        ----------
-        entries : iterable of str
-            Dotted names of functions and classes.
-
-        Raises
-        ------
-        ValueError
-            When an entry names no definition.
-        """
+        """Every definition that dotted names of functions and classes reach, themselves included, sorted."""
         found: dict[tuple[str, str], Definition] = {}
         attributes = set(CALLED_BY_OTHERS)
         waiting = [self.find(entry) for entry in entries]
@@ -267,13 +244,7 @@ def entry_name(entry: Callable[..., object]) -> str:
 
 
 def fingerprint(*entries: Callable[..., object]) -> str:
-    """SHA-256 of all that some functions and classes of the package reach; 64 hexadecimal digits.
-
-    Raises
-    ------
-    ValueError
-        When one of them is not defined at the top of a module of the package.
-    """
+    """SHA-256 of all that some functions and classes of the package reach; 64 hexadecimal digits."""
     return _digest(source().reached(map(entry_name, entries)))
 
 

@@ -53,11 +53,5 @@ class Door(ModuleType):
 
 
 def open_door(package: str) -> None:
-    """Make a package show the names of its stub; called in its `__init__.py`.
-
-    Parameters
-    ----------
-    package : str
-        The package's ``__name__``.
-    """
+    """Make a package show the names of its stub; called with ``__name__`` in its `__init__.py`."""
     sys.modules[package].__class__ = Door

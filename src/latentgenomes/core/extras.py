@@ -7,40 +7,14 @@ from types import ModuleType
 
 
 def install_message(module: str, extra: str) -> str:
-    """One line that names the missing package and the command that installs it.
-
-    Parameters
-    ----------
-    module : str
-        Name of the package that is missing.
-    extra : str
-        Name of the extra of this package that holds it.
-
-    Returns
-    -------
-    str
-    """
+    """One line that names the missing package and the command that installs the extra which holds it."""
     return f"{module} is not installed; install it with: pip install 'latentgenomes[{extra}]'"
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional module, or name the command that installs it.
+    """Import a module of an optional package, or name the command that installs its extra, as an ImportError.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name of the module, such as ``"SigProfilerAssignment"``.
-    extra : str
-        Extra that holds it: signatures, multimodal, genotypes, expression, book or dev.
-
-    Returns
-    -------
-    types.ModuleType
-
-    Raises
-    ------
-    ImportError
-        If the package is not installed. An error inside an installed package is passed on as it is.
+    An error inside an installed package is passed on as it is.
     """
     package = module.partition(".")[0]
     try:
@@ -52,24 +26,7 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def package_folder(package: str, extra: str) -> Path:
-    """Folder of an installed package, found without importing it.
-
-    Parameters
-    ----------
-    package : str
-        Name of the package, without dots.
-    extra : str
-        Extra that holds it.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ImportError
-        If the package is not installed.
-    """
+    """Folder of an installed package, found without importing it; an ImportError as by `require`."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(install_message(package, extra))

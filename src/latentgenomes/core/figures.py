@@ -19,25 +19,10 @@ def plot_history(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the terms of the objective against the epoch.
 
     A thin line is one member of an ensemble, a thick line the median of the members that still train.
-    Training is solid, validation dashed. The vertical axis is logarithmic where all values are positive
-    and the largest is over 30 times the smallest.
+    Training is solid, validation dashed. The vertical axis is logarithmic where all values are positive and
+    the largest is over 30 times the smallest.
 
-    Parameters
-    ----------
-    history : DataFrame
-        One row per value, with columns epoch, member, term (name of the term), value (nats per sample)
-        and set ("training" or "validation").
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the frame is empty, or a set has another name.
+    `history` has columns epoch, member, term, value (nats per sample) and set ("training" or "validation").
     """
     _require_columns(history, ("epoch", "member", "term", "value", "set"), "history")
     unknown = [name for name in history["set"].unique() if name not in _SETS]
@@ -71,26 +56,8 @@ def plot_history(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_paired(comparison: pd.DataFrame, ax: Axes | None = None, *, score: str = "score") -> Axes:
     """Draw the difference of every method to the baseline, with its 95% interval, around zero.
 
-    A filled point differs from the baseline (p < .05); a hollow one is within noise.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        Columns method, difference, lower, upper, verdict and n_splits; the row with verdict "baseline"
-        is the one that the others are compared with.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-    score : str
-        What was compared, with its unit.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the frame is empty, or it has not exactly one baseline.
+    A filled point differs from the baseline (p < .05); a hollow one is within noise. `comparison` is a table
+    of `paired_differences`; `score` says what was compared, with its unit.
     """
     columns = ("method", "difference", "lower", "upper", "verdict", "n_splits")
     _require_columns(comparison, columns, "comparison")

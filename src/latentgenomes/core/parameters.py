@@ -69,24 +69,10 @@ class Parameter:
 
 
 def read_parameters(source: str) -> dict[str, Parameter]:
-    """Parameters declared by the source of a parameter cell.
+    """Parameters that the source of a parameter cell declares, in its order.
 
-    Parameters
-    ----------
-    source : str
-        Lines such as `beta: float = 0.01  # weight of the KL; 0 to 10`.
-
-    Returns
-    -------
-    dict of str to Parameter
-
-    Raises
-    ------
-    SyntaxError
-        When the source is no valid Python.
-    ParameterError
-        When a statement is no typed assignment of a plain value, its type is not allowed, or a default lies
-        outside the range that its own comment gives.
+    A ParameterError when a statement is no typed assignment of a plain value, its type is not allowed, or a
+    default lies outside the range of its own comment.
     """
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
@@ -113,22 +99,8 @@ def assignments(texts: Sequence[str], what: str) -> dict[str, str]:
 def resolve(parameters: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, object]:
     """Value of every parameter: what was given, converted to the declared type, else the default.
 
-    Parameters
-    ----------
-    parameters : mapping of str to Parameter
-        The valid parameters.
-    given : mapping of str to object
-        Values from the command line (text) or from a file (typed).
-
-    Returns
-    -------
-    dict of str to object
-        In the order of `parameters`. Paths of existing files are absolute.
-
-    Raises
-    ------
-    ParameterError
-        For unknown names, values of another type and values out of range: all of them at once.
+    `given` holds text of the command line or typed values of a file. Paths of existing files become absolute.
+    All unknown names, wrong types and values out of range are told at once in one ParameterError.
     """
     values = {name: parameter.default for name, parameter in parameters.items()}
     problems = []

@@ -40,17 +40,9 @@ PRESENTATION = frozenset(
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`, and rename it to `path` when the block succeeds.
+    """Give a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file to write. Its folder is created. When the block fails, an older file stays untouched.
-
-    Yields
-    ------
-    Path
-        A path with the same suffix, to be written inside the block.
+    The folder is created. When the block fails, an older file stays untouched.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +90,6 @@ def write_results(
     -------
     Path
         The record.
-
-    Raises
-    ------
-    ValueError
-        When `path` is no CSV file, a hash is no SHA-256, or `code` names no definition of the package.
     """
     path = Path(path)
     if path.suffix != ".csv":
@@ -137,24 +124,9 @@ def write_results(
 
 
 def reached_code(entries: Iterable[str], *, within: Source | None = None) -> dict[str, str]:
-    """Fingerprints of all that some entries reach, by name of the definition, without what only presents.
+    """Fingerprints of all that dotted names reach, by name of the definition, without what only presents.
 
-    Parameters
-    ----------
-    entries : iterable of str
-        Dotted names of functions and classes.
-    within : Source, optional
-        The code to read; the package itself by default.
-
-    Returns
-    -------
-    dict of str to str
-        Where several files define the same private name, their fingerprints stand side by side.
-
-    Raises
-    ------
-    ValueError
-        When an entry names no definition of the package.
+    Where several files define the same private name, their fingerprints stand side by side.
     """
     found: dict[str, set[str]] = {}
     for definition in (within or source()).reached(entries):
@@ -169,25 +141,11 @@ def provenance_path(path: str | Path) -> Path:
 
 
 def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
-    """Definitions that no longer are what produced a results table.
+    """Definitions that no longer are what produced a results table of `write_results`; empty for one that
+    stands.
 
-    Parameters
-    ----------
-    path : str or Path
-        A results table written by `write_results`.
-    package : Path, optional
-        The package folder to compare with.
-
-    Returns
-    -------
-    list of str
-        Names of the definitions that were edited or are gone, and of methods that now stand before a recorded
-        one; empty for a table that stands.
-
-    Raises
-    ------
-    FileNotFoundError
-        When the table has no record.
+    Named are those that were edited or are gone, and methods that now stand before a recorded one. A table
+    without a record is a FileNotFoundError.
     """
     record = provenance_path(path)
     if not record.is_file():
@@ -202,26 +160,9 @@ def stale(path: str | Path, *, package: Path = PACKAGE) -> list[str]:
 def renew(path: str | Path, names: Sequence[str], reason: str, *, package: Path = PACKAGE) -> None:
     """State that a change of code left a results table as it is, where a rerun would take hours.
 
-    The record keeps what is trusted instead of a run: the definitions, the reason and the date. Use it for
-    changes that cannot reach the numbers, such as a new entry in a list of systems, or the same arithmetic in
-    other words, and run a part of the table again to see that it comes out the same.
-
-    Parameters
-    ----------
-    path : str or Path
-        A results table written by `write_results`.
-    names : sequence of str
-        Definitions of its record that changed. Those that stand are left alone; those that are gone leave the
-        record.
-    reason : str
-        Why the table cannot change, and what was run again to see it.
-    package : Path, optional
-        The package folder.
-
-    Raises
-    ------
-    ValueError
-        When there is no reason, or another definition of the record changed too.
+    The record keeps what is trusted instead of a run: the definitions in `names`, the reason and the date.
+    Use it for changes that cannot reach the numbers, and run a part of the table again to see that it comes
+    out the same. A ValueError without a reason, or when a definition changed that is not named.
     """
     if not reason.strip():
         raise ValueError("reason must say why the table cannot change, but it is empty. Or run it again.")

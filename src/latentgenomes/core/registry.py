@@ -54,18 +54,10 @@ class _Entry:
 
 
 def load_registry() -> pd.DataFrame:
-    """Table of every data file the project knows.
+    """Table of every data file that the project knows, one row a file.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per file: ``name`` (path below the mirror), ``url`` (empty for a file that only a mirror
-        holds), ``sha256``, ``bytes`` (int), ``licence`` and ``citation``.
-
-    Raises
-    ------
-    DataError
-        If the registry itself cannot be read.
+    Columns: ``name`` (path below the mirror), ``url`` (empty for a file that only a mirror holds),
+    ``sha256``, ``bytes`` (int), ``licence`` and ``citation``.
     """
     try:
         table = pd.read_csv(locate("data/registry.csv"), dtype=str, keep_default_na=False)
@@ -93,13 +85,7 @@ def _mirror() -> Path | None:
 
 
 def data_folder() -> Path:
-    """Folder into which files are downloaded and archives unpacked; it need not exist yet.
-
-    Returns
-    -------
-    pathlib.Path
-        ``$LATENTGENOMES_DATA``, or the cache folder of the operating system.
-    """
+    """Folder for downloads and unpacked archives: ``$LATENTGENOMES_DATA``, or the system's cache folder."""
     value = os.environ.get("LATENTGENOMES_DATA", "")
     return Path(value).expanduser() if value else Path(pooch.os_cache("latentgenomes"))
 
@@ -126,39 +112,12 @@ def _problem(path: Path, entry: _Entry) -> str | None:
 
 
 def available(name: str) -> bool:
-    """Whether a file is at hand without a download; its content is not checked.
-
-    Parameters
-    ----------
-    name : str
-        Name in the registry.
-
-    Returns
-    -------
-    bool
-        True if the mirror holds the file or, where no mirror is set, the data folder does.
-
-    Raises
-    ------
-    DataError
-        If the registry has no such name.
-    """
+    """Whether the mirror or, without one, the data folder holds a file; its content is not checked."""
     return _path(_entry(name)).is_file()
 
 
 def verify(name: str) -> None:
-    """Check that a file is at hand and is the registered one, byte for byte; nothing is downloaded.
-
-    Parameters
-    ----------
-    name : str
-        Name in the registry.
-
-    Raises
-    ------
-    DataError
-        If the name is unknown, or the file is missing, cut off or has another sha256.
-    """
+    """Check a file at hand against its sha256; a DataError where it is unknown, missing or another."""
     entry = _entry(name)
     path = _path(entry)
     if not path.is_file():
@@ -282,45 +241,14 @@ def _fetch(entry: _Entry, *, progress: bool) -> Path:
 def fetch(name: str) -> Path:
     """Path of a data file, downloaded on first use and checked against its sha256.
 
-    Parameters
-    ----------
-    name : str
-        Name in the registry, such as ``"signatures/real_pcawg7/WGS_PCAWG.96.csv"``.
-
-    Returns
-    -------
-    pathlib.Path
-        A complete file with the registered sha256. A damaged file in the data folder is fetched again; one in
-        the mirror is refused.
-
-    Raises
-    ------
-    DataError
-        If the name is unknown, the mirror lacks the file or holds another one, there is no network, the
-        download is cut off or has another sha256, or the disk is full. No half file is left.
+    A damaged file in the data folder is fetched again; one in the mirror is refused. Whatever keeps the file
+    from being had is a DataError, and no half file is left.
     """
     return _fetch(_entry(name), progress=False)
 
 
 def fetch_all(names: Iterable[str] | None = None, progress: bool = True) -> dict[str, Path]:
-    """Paths of several data files; each is fetched as by `fetch`.
-
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Names in the registry. By default all files, without a mirror all that have a public address.
-    progress : bool
-        Show a progress bar on standard error.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-
-    Raises
-    ------
-    DataError
-        At the first file that cannot be had; see `fetch`.
-    """
+    """Paths of several data files, each as by `fetch`; by default all that can be had."""
     if names is None:
         table = load_registry()
         names = table["name"] if _mirror() else table.loc[table["url"] != "", "name"]
@@ -350,23 +278,10 @@ def _refuse_escaping(archive: zipfile.ZipFile, name: str) -> None:
 
 
 def unpack(name: str) -> Path:
-    """Folder with the members of a zip archive, unpacked on first use.
+    """Folder with the members of a zip archive of the registry, unpacked on first use.
 
-    Parameters
-    ----------
-    name : str
-        Name of a ``.zip`` file in the registry. It is fetched first; see `fetch`.
-
-    Returns
-    -------
-    pathlib.Path
-        ``<data folder>/unpacked/<name without .zip>-<first 12 digits of the sha256>``, with a mirror too.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be had, is no readable zip archive, holds a member that would leave the folder (an
-        absolute path, ``..``, a backslash, a symbolic link), or the disk is full. No half folder is left.
+    ``<data folder>/unpacked/<name without .zip>-<first 12 digits of the sha256>``, with a mirror too. An
+    archive with a member that would leave the folder is a DataError; no half folder is left.
     """
     archive_path = fetch(name)
     target = data_folder() / "unpacked" / f"{name.removesuffix('.zip')}-{_entry(name).sha256[:12]}"

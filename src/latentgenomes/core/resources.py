@@ -10,20 +10,8 @@ _CHECKOUT = _PACKAGE.parents[1]
 def locate(relative: str) -> Path:
     """Path of a project file, in an installed package or in a source checkout.
 
-    Parameters
-    ----------
-    relative : str
-        Path below the repository root, such as ``"data/registry.csv"`` or ``"notebooks"``.
-
-    Returns
-    -------
-    pathlib.Path
-        The first that exists of ``latentgenomes/_files/<relative>`` and ``<repository>/<relative>``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If neither exists.
+    `relative` is its path below the repository root, such as ``data/registry.csv``; a FileNotFoundError
+    without it.
     """
     for root in (_INSTALLED, _CHECKOUT):
         path = root / relative

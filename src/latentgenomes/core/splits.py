@@ -33,20 +33,7 @@ def _codes(groups: Sequence[object] | pd.Series | npt.ArrayLike) -> Indices:
 def check_disjoint(
     train: npt.ArrayLike, test: npt.ArrayLike, groups: Sequence[object] | npt.ArrayLike
 ) -> None:
-    """Refuse a split in which a group stands on both sides.
-
-    Parameters
-    ----------
-    train, test : array of int
-        Positions of the samples of each side.
-    groups : sequence of length n_samples
-        Group of every sample.
-
-    Raises
-    ------
-    ValueError
-        If a group has samples on both sides.
-    """
+    """Refuse a split, positions of the samples of each side, in which a group stands on both sides."""
     names = pd.Index(np.asarray(groups).ravel())
     both = names[np.asarray(train)].unique().intersection(names[np.asarray(test)].unique())
     if len(both):
@@ -78,9 +65,8 @@ def repeated_grouped_splits(
         Group of every sample.
     n_splits : int
         Number of splits, at least 1.
-    test_fraction : float
-        Share of the groups (not of the samples) in the test part, between 0 and 1. Each side has a group at
-        least.
+    test_fraction : float in (0, 1)
+        Share of the groups (not of the samples) in the test part. Each side has a group at least.
     random_state : int, numpy.random.Generator or None
         Seed of the draws.
 
@@ -88,11 +74,6 @@ def repeated_grouped_splits(
     -------
     iterator of (train, test)
         Increasing positions of the samples of each side.
-
-    Raises
-    ------
-    ValueError
-        If a group name is missing, there are fewer than 2 groups, or another argument is out of range.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, but it is {test_fraction}. Try 0.2.")
@@ -109,25 +90,5 @@ def grouped_split(
     test_fraction: float = 0.2,
     random_state: RandomState = None,
 ) -> tuple[Indices, Indices]:
-    """Split samples once, with no group on both sides.
-
-    Parameters
-    ----------
-    groups : sequence of length n_samples
-        Group of every sample, such as its donor.
-    test_fraction : float
-        Share of the groups (not of the samples) in the test part, between 0 and 1.
-    random_state : int, numpy.random.Generator or None
-        Seed of the draw.
-
-    Returns
-    -------
-    train, test : array of int
-        Increasing positions of the samples of each side.
-
-    Raises
-    ------
-    ValueError
-        See `repeated_grouped_splits`.
-    """
+    """Split samples once, with no group on both sides; see `repeated_grouped_splits`."""
     return next(repeated_grouped_splits(groups, 1, test_fraction=test_fraction, random_state=random_state))

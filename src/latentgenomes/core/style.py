@@ -59,13 +59,7 @@ _PARAMETERS: dict[Any, float | bool] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the style of the book, and leave rcParams as they were.
-
-    Examples
-    --------
-    >>> with style():
-    ...     figure, ax = plt.subplots()
-    """
+    """Draw in the style of the book, and leave rcParams as they were."""
     interactive = mpl.is_interactive()
     try:
         with mpl.rc_context(_PARAMETERS):
@@ -78,23 +72,7 @@ def style() -> Iterator[None]:
 
 
 def colours(n_colours: int) -> list[RGB]:
-    """Choose distinct colours: the palette, then lighter and darker turns of it.
-
-    Parameters
-    ----------
-    n_colours : int
-        How many, 0 to 24.
-
-    Returns
-    -------
-    list of (red, green, blue)
-        Floats in 0..1.
-
-    Raises
-    ------
-    ValueError
-        If more than 24 colours are asked for.
-    """
+    """Distinct colours, at most 24, as floats in 0..1: the palette, then lighter and darker turns of it."""
     if not 0 <= n_colours <= MOST_COLOURS:
         raise ValueError(
             f"n_colours must lie in 0..{MOST_COLOURS}, but is {n_colours}: nobody tells more apart. "
@@ -107,20 +85,7 @@ def colours(n_colours: int) -> list[RGB]:
 
 
 def axes_or_new(ax: Axes | None, *, height: float, width: float = PAGE_WIDTH) -> Axes:
-    """Return `ax`, or the axes of a new figure where it is None.
-
-    Parameters
-    ----------
-    ax : Axes or None
-        Axes to draw into.
-    height, width : float
-        Size of a new figure, in inches.
-
-    Returns
-    -------
-    Axes
-        In a figure whose layout makes room for labels and outside legends.
-    """
+    """Return `ax`, or the axes of a new figure of that size (inches), with room for labels and legends."""
     if ax is None:
         with style():
             _, ax = plt.subplots(figsize=(width, height))

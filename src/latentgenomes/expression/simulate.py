@@ -35,18 +35,12 @@ class ExpressionSettings:
 
     Attributes
     ----------
-    type_sd : float
-        Spread of the module activities between types, in spreads within a type, >= 0.
-    noise_sd : float
-        Spread of a gene that no module explains, log2, >= 0.
-    fraction_in_modules : float
-        Share of the genes that belong to a module, in (0, 1].
-    fraction_rewired : float
-        Share of the modules that are wired anew in every type, in [0, 1]; their number is rounded.
-    median_time : float
-        Median time to the event of a patient with log hazard 0, in days, > 0.
-    fraction_censored : float
-        Expected share of censored patients, in [0, 1).
+    type_sd : spread of the module activities between types, in spreads within a type, >= 0
+    noise_sd : spread of a gene that no module explains, log2, >= 0
+    fraction_in_modules : share of the genes that belong to a module, in (0, 1]
+    fraction_rewired : share of the modules, rounded, that are wired anew in every type, in [0, 1]
+    median_time : median time to the event of a patient with log hazard 0, in days, > 0
+    fraction_censored : expected share of censored patients, in [0, 1)
     """
 
     type_sd: float = 1.5
@@ -73,22 +67,10 @@ class ExpressionSettings:
 
 @dataclass(frozen=True)
 class SimulatedExpression:
-    """Expression with the truth that made it.
-
-    Attributes
-    ----------
-    data : ExpressionData
-        log2; `samples` has patient, cancer_type, time (days) and event.
-    module_of : pandas.Series of length n_genes
-        Module of every gene, or ``"none"``.
-    loadings : pandas.DataFrame of shape (n_types * n_modules, n_genes)
-        w, with the type and the module as index.
-    activities : pandas.DataFrame of shape (n_samples, n_modules)
-        a.
-    effects : pandas.Series of length n_modules
-        Log hazard ratio of one unit of activity; 0 for most.
-    log_hazards : pandas.Series of length n_samples
-        eta.
+    """Expression (log2, with patient, cancer_type, time and event) and the truth that made it. `module_of` is
+    the module of every gene, or ``"none"``. `loadings`, (n_types * n_modules, n_genes), are w by type and
+    module; `activities`, (n_samples, n_modules), a; `effects` the log hazard ratios of one unit of activity,
+    0 for most; `log_hazards`, (n_samples,), eta.
     """
 
     data: ExpressionData
@@ -164,20 +146,11 @@ def simulate_expression(
 
     Parameters
     ----------
-    n_samples, n_genes : int
-        At least 1, and a gene for every module.
-    n_types, n_modules : int
-        At least 1.
-    effects : mapping of str to float, optional
-        Log hazard ratio of one unit of activity of the modules named (M1, M2, ...). By default 0.7 for M1 and
-        -0.5 for M2.
-    settings : ExpressionSettings, optional
-    random_state : int, numpy.random.Generator or None
-        Seed.
-
-    Returns
-    -------
-    SimulatedExpression
+    n_samples, n_genes : at least 1, and a gene for every module
+    n_types, n_modules : at least 1
+    effects : log hazard ratio of one unit of activity, by module; 0.7 for M1, -0.5 for M2 by default
+    settings : the finer `ExpressionSettings`
+    random_state : int, numpy.random.Generator or None; the seed
 
     Raises
     ------

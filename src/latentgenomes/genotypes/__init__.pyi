@@ -1,6 +1,6 @@
 from latentgenomes.genotypes import data, evaluate, experiments, figures, models
-from latentgenomes.genotypes.data.readers import read_plink
-from latentgenomes.genotypes.data.readers import read_vcf_haplotypes as read_vcf
+from latentgenomes.genotypes.data.files import read_plink
+from latentgenomes.genotypes.data.files import read_vcf_haplotypes as read_vcf
 from latentgenomes.genotypes.models.copying import CopyingMixture
 from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
 from latentgenomes.genotypes.models.haplotype_vae import HaplotypeVAE

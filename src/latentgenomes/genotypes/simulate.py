@@ -53,15 +53,8 @@ _SOURCES = {"AmericanAdmixture_4B18": (("AFR", "EUR", "ASIA"), 12.5)}
 class SimulatedHaplotypes:
     """Phased calls with the truth that made them.
 
-    Attributes
-    ----------
-    data : HaplotypeData
-        Calls (1 is the mutated state); `metadata` has ``person`` and ``population``.
-    local_ancestry : ndarray of int8, shape (n_haplotypes, n_snps), or None
-        Where the model has admixture: for every call, the place in `ancestries` of the population in which
-        its ancestor lived just before the admixture.
-    ancestries : tuple of str
-        Names of these populations; empty without admixture.
+    With admixture `local_ancestry` holds, for every call, the place in `ancestries` of the population in
+    which its ancestor lived just before; without it is None.
     """
 
     data: HaplotypeData
@@ -148,8 +141,6 @@ def simulate_haplotypes(
 
     Raises
     ------
-    ImportError
-        If msprime or stdpopsim is not installed.
     ValueError
         If there is no such model or population, a number is out of range, or no site varies.
     """

@@ -37,8 +37,12 @@ import pandas as pd
 from latentgenomes.core.checks import list_names
 from latentgenomes.core.provenance import replacing
 from latentgenomes.genotypes.data.calls import Calls, HaplotypeData
-from latentgenomes.genotypes.data.readers import read_plink, read_vcf_haplotypes
-from latentgenomes.genotypes.data.writers import write_plink, write_vcf_haplotypes
+from latentgenomes.genotypes.data.files import (
+    read_plink,
+    read_vcf_haplotypes,
+    write_plink,
+    write_vcf_haplotypes,
+)
 from latentgenomes.genotypes.models.container import DIGEST_BYTES, CodecError, digest
 from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
 
@@ -88,8 +92,7 @@ def _panel(path: Path, kind: str) -> _Table:
     if panel.kind != kind:
         raise ValueError(
             f"The panel must be of the kind {kind}, as the file is, but {path.name} is of {panel.kind}. "
-            "Convert one "
-            "of them."
+            "Convert one of them."
         )
     return panel
 
@@ -101,8 +104,7 @@ def _shared_sites(table: _Table, panel: _Table) -> npt.NDArray[np.bool_]:
         unknown = table.sites[places < 0].tolist()
         raise ValueError(
             f"Every site must be in the panel, but {len(unknown)} of {len(places)} are not: "
-            f"{list_names(unknown)}. "
-            "Remove them, or take a panel that has them."
+            f"{list_names(unknown)}. Remove them, or take a panel that has them."
         )
     if (np.diff(places) < 0).any():
         first = table.sites[int((np.diff(places) < 0).argmax()) + 1]
@@ -171,7 +173,7 @@ def compress_file(path: str | Path, panel: str | Path, out: str | Path) -> dict[
 
 
 def decompress_file(path: str | Path, panel: str | Path, out: str | Path) -> dict[str, int]:
-    """Write the genotype file that an archive holds.
+    """Write the genotype file that an archive holds, and count its haplotypes and snps.
 
     Parameters
     ----------
@@ -181,11 +183,6 @@ def decompress_file(path: str | Path, panel: str | Path, out: str | Path) -> dic
         The panel with which it was written.
     out : str or pathlib.Path
         ``.vcf``, or the ``.bed`` of a PLINK 1 file set. It appears whole or not at all.
-
-    Returns
-    -------
-    dict of str to int
-        haplotypes, snps.
 
     Raises
     ------
@@ -202,8 +199,7 @@ def decompress_file(path: str | Path, panel: str | Path, out: str | Path) -> dic
     if _site_digest(known) != sites:
         raise CodecError(
             f"The archive must be written with the sites of {Path(panel).name}, but it was written with "
-            "others. "
-            "Pass the panel that compressed it."
+            "others. Pass the panel that compressed it."
         )
     kept = np.ones(len(known.sites), dtype=bool)
     if names["kept"] is not None:
@@ -245,16 +241,14 @@ def _open(path: Path) -> tuple[str, bytes, dict[str, Any], bytes]:
     seal = hashlib.blake2b(data[:-DIGEST_BYTES], digest_size=DIGEST_BYTES).digest()
     if len(data) < _HEAD.size + DIGEST_BYTES or seal != data[-DIGEST_BYTES:]:
         raise CodecError(
-            f"The last {DIGEST_BYTES} bytes of an archive must be the digest of all before them, but "
-            "those of "
-            f"{path.name} are not: the file was cut or altered. Copy it again from its source."
+            f"The last {DIGEST_BYTES} bytes of an archive must be the digest of all before them, but those "
+            f"of {path.name} are not: the file was cut or altered. Copy it again from its source."
         )
     _, version, kind, sites, n_names, n_calls = _HEAD.unpack_from(data)
     if version != VERSION or kind not in KINDS.values():
         raise CodecError(
-            f"An archive must be of version {VERSION} and kind 1 or 2, but {path.name} is of {version} "
-            f"and {kind}. "
-            "Decode it with the version of the package that wrote it."
+            f"An archive must be of version {VERSION} and kind 1 or 2, but {path.name} is of {version} and "
+            f"{kind}. Decode it with the version of the package that wrote it."
         )
     if len(data) != _HEAD.size + n_names + n_calls + DIGEST_BYTES:
         raise CodecError(

@@ -36,16 +36,10 @@ _GENOMES = {"SV32": "GRCh38"}  # the only genome for which COSMIC gives these si
 
 @dataclass(frozen=True)
 class TumourType:
-    """What the tumours of one type look like.
+    """What the tumours of one type look like; `frequency` is relative to the other types, all numbers are >
+    0.
 
-    Attributes
-    ----------
-    weights : mapping of str to mapping of str to float
-        For every profile, the relative weight of each of its signatures, > 0.
-    burden : mapping of str to float
-        For every profile, the median number of mutations, segments or variants, > 0.
-    frequency : float
-        Share of the tumours relative to the other types, > 0.
+    `weights` of the signatures, and the median `burden` of mutations, segments or variants, stand by profile.
     """
 
     weights: Mapping[str, Mapping[str, float]]
@@ -57,20 +51,11 @@ class TumourType:
 class TumourSettings:
     """The finer settings of `simulate_tumours`.
 
-    Attributes
-    ----------
-    burden_sd, genome_sd : float
-        Standard deviation of the natural logarithm of a burden: of its own, and shared by the profiles; >= 0.
-    concentration : float
-        Of the Dirichlet distribution of the shares; the larger, the more alike are tumours of a type; > 0.
-    project_sd : float
-        Standard deviation of the natural logarithm of a project's factor on each channel, >= 0.
-    n_projects : int
-        Projects of every type, at least 1.
-    fraction_repeated : float
-        Share of the tumours, in [0, 0.5], that are a second sample of a donor.
-    fraction_absent : float
-        Share of the tumours, in [0, 1), that lack each profile but the first.
+    `burden_sd` and `genome_sd` are standard deviations of the natural logarithm of a burden: of its own, and
+    shared by the profiles. `concentration` belongs to the Dirichlet distribution of the shares: the larger,
+    the more alike are tumours of a type. `project_sd` is that of the logarithm of a project's factor on each
+    channel; every type has `n_projects`. `fraction_repeated` of the tumours are a second sample of a donor;
+    `fraction_absent` lack each profile but the first.
     """
 
     burden_sd: float = 0.5
@@ -101,17 +86,9 @@ class TumourSettings:
 class SimulatedTumours:
     """Profiles of tumours with the truth that made them.
 
-    Attributes
-    ----------
-    tables : dict of str to pandas.DataFrame of shape (n_present, n_channels)
-        Counts by profile, int64; a tumour whose profile is absent is not in its table.
-    samples : pandas.DataFrame
-        ``cancer_type``, ``project`` and ``donor`` of every tumour.
-    signatures : dict of str to pandas.DataFrame of shape (n_signatures, n_channels)
-        True signatures by profile, rows sum to 1.
-    exposures : dict of str to pandas.DataFrame of shape (n_samples, n_signatures)
-        True expected counts of every signature by profile, before the project's factors; absent ones
-        included.
+    `tables` are counts by profile, int64; a tumour whose profile is absent is not in its table. `samples` has
+    ``cancer_type``, ``project`` and ``donor``. Rows of the true `signatures` sum to 1. `exposures` are the
+    true expected counts of every signature, before the project's factors; absent profiles included.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -217,23 +194,9 @@ def _cosmic(profile: str, names: Sequence[str]) -> pd.DataFrame:
 def dirichlet_signatures(
     profile: str, names: Sequence[str], *, concentration: float = 0.1, random_state: int = 0
 ) -> pd.DataFrame:
-    """Draw signatures where there is no reference: rows from a flat Dirichlet distribution.
+    """Rows from a flat Dirichlet distribution over the channels, where there is no reference.
 
-    Parameters
-    ----------
-    profile : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-    names : sequence of str
-        Names of the signatures.
-    concentration : float
-        Of every channel; the smaller, the more a signature keeps to a few channels; > 0.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    pandas.DataFrame of shape (n_signatures, n_channels)
-        Rows sum to 1.
+    The smaller the `concentration`, > 0, the more a signature keeps to a few channels.
     """
     channels = list(channels_of(profile))
     rows = np.random.default_rng(random_state).dirichlet([concentration] * len(channels), size=len(names))
@@ -315,17 +278,12 @@ def simulate_tumours(
         Of SBS96, ID83, DBS78, CN48 and SV32; the first is never absent.
     tumour_types : mapping of str to TumourType, optional
         By default `DEFAULT_TUMOUR_TYPES`, which have no DBS78.
-    signatures : mapping of str to pandas.DataFrame, optional
-        Signatures by profile, rows that sum to 1, where they are not to be COSMIC's; see also
-        `dirichlet_signatures`.
+    signatures : mapping of str to DataFrame, optional
+        By profile, rows that sum to 1, where they are not to be COSMIC's; see `dirichlet_signatures`.
     settings : TumourSettings, optional
         Finer settings; by default ``TumourSettings()``.
     random_state : int, numpy.random.Generator or None
         Seed of the draws. The global random state is not touched.
-
-    Returns
-    -------
-    SimulatedTumours
 
     Raises
     ------

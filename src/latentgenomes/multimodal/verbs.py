@@ -17,19 +17,11 @@ MODEL_FILE = "mutembed.safetensors"
 
 @dataclass(frozen=True)
 class EmbeddedTumours:
-    """Embeddings of tumours, and the model that made them.
+    """Embeddings of tumours, >= 0, a row for each, and the model that made them.
 
-    Attributes
-    ----------
-    embedding : pandas.DataFrame of shape (n_samples, n_latent)
-        One row per tumour, >= 0.
-    attention : pandas.DataFrame of shape (n_samples, n_profiles)
-        Attention that each profile receives, averaged over the profiles that the tumour has; of the first
-        layer. Rows sum to 1; 0 for an absent profile.
-    restored : float
-        Share of the variance of the standardised frequencies that the decoders restore.
-    model : MutEmbed
-        The fitted model.
+    `attention` is what each profile receives in the first layer, averaged over the profiles that the tumour
+    has: rows sum to 1; 0 for an absent profile. `restored` is the share of the variance of the standardised
+    frequencies that the decoders restore.
     """
 
     embedding: pd.DataFrame
@@ -38,18 +30,7 @@ class EmbeddedTumours:
     model: MutEmbed
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``embedding.csv``, ``attention.csv`` and the model, ``mutembed.safetensors``.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Created where it is not there.
-
-        Returns
-        -------
-        Path
-            The folder.
-        """
+        """Write ``embedding.csv``, ``attention.csv`` and ``mutembed.safetensors``; return the folder."""
         folder = Path(folder)
         for name, table in (("embedding", self.embedding), ("attention", self.attention)):
             with replacing(folder / f"{name}.csv") as path:
@@ -59,25 +40,7 @@ class EmbeddedTumours:
 
 
 def match_columns(profiles: pd.DataFrame, model: MutEmbed) -> pd.DataFrame:
-    """Profiles in the columns of a fitted model; those that only the model knows are absent.
-
-    Parameters
-    ----------
-    profiles : pandas.DataFrame of shape (n_samples, n_channels)
-        Wide table, see `latentgenomes.multimodal.data.profiles.to_wide`.
-    model : MutEmbed
-        Fitted on a wide table.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns of the fit, NaN for profiles that did not come.
-
-    Raises
-    ------
-    ValueError
-        If the model was fitted without column names, or does not know a column.
-    """
+    """A wide table in the columns of a fitted model; those that only the model knows are absent, NaN."""
     if not hasattr(model, "feature_names_in_"):
         raise ValueError(
             "model must have been fitted on a table with column names such as SBS96|A[C>A]A, but it was "
@@ -109,21 +72,17 @@ def embed_tumours(
 
     Parameters
     ----------
-    profiles : pandas.DataFrame of shape (n_samples, n_channels)
+    profiles : DataFrame of shape (n_samples, n_channels)
         Wide table, see `to_wide`: counts, NaN where a profile is absent.
     model : MutEmbed, optional
         Fitted before. Profiles that it knows and that did not come count as absent.
     n_latent, max_epochs, random_state : int
-        See `latentgenomes.multimodal.models.mutembed.MutEmbed`; used only where no model is given.
-
-    Returns
-    -------
-    EmbeddedTumours
+        See `MutEmbed`; used only where no model is given.
 
     Raises
     ------
     ValueError
-        If the table is not what the model needs; see `match_columns`.
+        If the table is not what the model needs, or the model was fitted without column names.
     """
     if model is None:
         model = MutEmbed(n_latent=n_latent, max_epochs=max_epochs, random_state=random_state).fit(profiles)
@@ -144,28 +103,10 @@ def embed_files(
     max_epochs: int = 500,
     random_state: int = 0,
 ) -> EmbeddedTumours:
-    """Embed the tumours of a reader's own matrices.
+    """Embed the tumours of a reader's own matrices, one file for each profile: see `read_profiles`.
 
-    Parameters
-    ----------
-    paths : mapping of str to path
-        A file for each profile, such as of SigProfilerMatrixGenerator; see
-        `latentgenomes.multimodal.data.profiles.read_profiles`.
-    model : path, optional
-        ``mutembed.safetensors`` of an earlier call.
-    align : bool
-        Join files that list other samples or another order, by sample name.
-    max_epochs, random_state : int
-        See `embed_tumours`.
-
-    Returns
-    -------
-    EmbeddedTumours
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is not there or holds something else, or does not fit the model.
+    `model` is ``mutembed.safetensors`` of an earlier call. With `align`, files that list other samples or
+    another order are joined by sample name.
     """
     if model is not None and not Path(model).is_file():
         raise FileNotFoundError(f"model must be a file that `embed` wrote, but there is none at {model}.")

@@ -187,8 +187,6 @@ def read_catalog(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ValueError
         If the file is no text table, is empty or cut off; if a channel is missing, unknown or comes twice; if
         a count is no number, NaN, negative or fractional; if a sample name is missing or comes twice, or a

@@ -25,17 +25,7 @@ DBS_REFERENCES: tuple[str, ...] = ("AC", "AT", "CC", "CG", "CT", "GC", "TA", "TC
 
 
 def reverse_complement(sequence: str) -> str:
-    """Bases of the other strand, read in its own direction.
-
-    Parameters
-    ----------
-    sequence : str
-        Letters A, C, G, T.
-
-    Returns
-    -------
-    str
-    """
+    """Bases of the other strand, read in its own direction."""
     return sequence.translate(_COMPLEMENT)[::-1]
 
 
@@ -102,22 +92,7 @@ CHANNELS: dict[str, tuple[str, ...]] = {
 
 
 def channels_of(context: str) -> tuple[str, ...]:
-    """Channels of a context, in catalogue order.
-
-    Parameters
-    ----------
-    context : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ValueError
-        If there is no such context.
-    """
+    """Channels of SBS96, ID83, DBS78, CN48 or SV32 in catalogue order; a ValueError for another context."""
     if context not in CHANNELS:
         raise ValueError(
             f"context must be one of {', '.join(CHANNELS)}, but it is {context!r}. Name one of these."
@@ -126,23 +101,7 @@ def channels_of(context: str) -> tuple[str, ...]:
 
 
 def substitution(label: str) -> str:
-    """Substitution class of an SBS96 channel, such as ``"C>A"`` for ``"A[C>A]A"``.
-
-    Parameters
-    ----------
-    label : str
-        Channel as in `SBS96`.
-
-    Returns
-    -------
-    str
-        One of `SBS_SUBSTITUTIONS`.
-
-    Raises
-    ------
-    ValueError
-        If the label is not an SBS96 channel.
-    """
+    """Substitution class of an SBS96 channel, such as ``C>A`` for ``A[C>A]A``."""
     if label not in SBS96:
         raise ValueError(
             f"label must be an SBS96 channel such as 'A[C>A]A', but it is {label!r}. "
@@ -184,28 +143,13 @@ def _spellings(context: str) -> dict[str, str]:
 
 
 def normalize_label(label: str, context: str) -> str | None:
-    """Catalogue name of a channel, whatever the usual spelling it comes in.
+    """Catalogue name of a channel, whatever the usual spelling it comes in; None for anything else.
 
-    Parameters
-    ----------
-    label : str
-        For SBS96 ``A[C>A]A``, ``C>A,ACA``, ``C>A:ACA``, ``C>A ACA``, ``ACA>A`` or ``ACA>AAA``; for ID83
-        ``1:Del:C:0`` or ``DEL_C_1_0``; for DBS78 ``AC>CA`` or ``ACCA``; else the name in `CHANNELS`. The
-        columns of a table that spreads a name over several are joined with a comma. Upper and lower case are
-        equal.
-    context : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-
-    Returns
-    -------
-    str or None
-        Name in ``CHANNELS[context]``, or None for anything else. A substitution written on the purine strand
-        is anything else, because a file that holds one may count it apart from its pyrimidine partner.
-
-    Raises
-    ------
-    ValueError
-        If there is no such context.
+    For SBS96 ``A[C>A]A``, ``C>A,ACA``, ``C>A:ACA``, ``C>A ACA``, ``ACA>A`` or ``ACA>AAA``; for ID83
+    ``1:Del:C:0`` or ``DEL_C_1_0``; for DBS78 ``AC>CA`` or ``ACCA``; else the name in `CHANNELS`, in upper or
+    lower case. The columns of a table that spreads a name over several are joined with a comma. A
+    substitution on the purine strand is None: a file that holds one may count it apart from its pyrimidine
+    partner.
     """
     return _spellings(context).get(label.strip().strip("\"'").strip().casefold())
 
@@ -221,25 +165,7 @@ def _other_strand(label: str, context: str) -> str | None:
 
 
 def nearest_label(label: str, context: str) -> str | None:
-    """Channel that an unknown label may stand for: the same change on the other strand, or a like spelling.
-
-    Parameters
-    ----------
-    label : str
-        Label that `normalize_label` does not know.
-    context : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-
-    Returns
-    -------
-    str or None
-        Catalogue name, or None when nothing is near.
-
-    Raises
-    ------
-    ValueError
-        If there is no such context.
-    """
+    """Channel that an unknown label may stand for: the same on the other strand, or a like spelling."""
     other = _other_strand(label, context)
     if other is not None:
         return other

@@ -35,26 +35,10 @@ _CACHE = "pcawg-cn28-1.npz"  # raise the number when the channels or their count
 
 
 def count_segments(segments: pd.DataFrame) -> pd.DataFrame:
-    """Count segments of every sample by total copy number and size.
+    """Count segments of every sample by total copy number and size, (n_samples, 28), columns `CN28`.
 
-    Parameters
-    ----------
-    segments : pandas.DataFrame
-        One row per segment: ``sample``, ``total`` (copy number, whole, >= 0) and ``size`` (base pairs, > 0).
-
-    Returns
-    -------
-    pandas.DataFrame of shape (n_samples, 28)
-        Segments, int64. Columns are `CN28`, rows are sorted by sample name.
-
-    Raises
-    ------
-    ValueError
-        If a total is negative or no whole number, or a size is not > 0.
-
-    References
-    ----------
-    Steele et al. 2022, Nature 606:984-991 (classes of total copy number and size).
+    `segments` has one row per segment: ``sample``, ``total`` (copy number, whole, >= 0) and ``size`` (base
+    pairs, > 0). Classes as in Steele et al. 2022, Nature 606:984-991.
     """
     total = segments["total"].to_numpy(dtype=np.float64)
     size = segments["size"].to_numpy(dtype=np.float64)
@@ -86,22 +70,7 @@ def _frame_classes() -> dict[str, Any]:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read the one table of an R file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An ``.rds`` file that holds a data frame, data table or tibble.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Raises
-    ------
-    ImportError
-        If rdata is not installed.
-    """
+    """Read the one table of an ``.rds`` file: a data frame, data table or tibble."""
     rdata = require("rdata", "multimodal")
     return pd.DataFrame(rdata.read_rds(path, constructor_dict=_frame_classes()))
 
@@ -119,26 +88,10 @@ def _members(value: Any) -> dict[str, Any]:
 
 
 def read_segments(path: Path) -> pd.DataFrame:
-    """Total copy number and size of the segments in sigminer's tally.
+    """``sample``, ``total`` and ``size`` (base pairs) of the segments in sigminer's tally, an ``.rds`` file.
 
-    Only the two tables that are needed are converted; the file holds a dozen.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An ``.rds`` file whose ``features`` hold the tables ``CN`` (total) and ``SS`` (log10 of base pairs).
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``sample``, ``total`` and ``size`` (base pairs, rounded) of every segment.
-
-    Raises
-    ------
-    ImportError
-        If rdata is not installed.
-    ValueError
-        If the two tables do not name the same samples in the same order.
+    Only the two tables that are needed are converted, ``CN`` (total) and ``SS`` (log10 of base pairs); the
+    file holds a dozen.
     """
     rdata = require("rdata", "multimodal")
     parsed = rdata.parser.parse_file(path)
@@ -170,27 +123,11 @@ def _write(path: Path, counts: pd.DataFrame) -> None:
 
 
 def load_cn28() -> pd.DataFrame:
-    """Segments of the 2778 tumours of PCAWG with consensus copy number.
+    """Segments of the 2778 tumours of PCAWG with consensus copy number, (2778, 28), by specimen.
 
     The first call reads the R file, which takes most of a minute; later calls read
-    ``converted/pcawg-cn28-1.npz`` in the data folder.
-
-    Returns
-    -------
-    pandas.DataFrame of shape (2778, 28)
-        Segments, int64, indexed by specimen (SP number); columns are `CN28`.
-
-    Raises
-    ------
-    ImportError
-        If rdata is not installed and the counts are not there yet.
-    DataError
-        If the file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
-    ICGC/TCGA Pan-Cancer Analysis of Whole Genomes Consortium 2020, Nature 578:82-93 (consensus copy number);
-    Tao et al. 2023, Brief Bioinform 24:bbad053 (the table).
+    ``converted/pcawg-cn28-1.npz`` in the data folder. Consensus copy number: PCAWG Consortium 2020, Nature
+    578:82-93; the table: Tao et al. 2023, Brief Bioinform 24:bbad053.
     """
     path = data_folder() / "converted" / _CACHE
     source = fetch(SEGMENTS_FILE)

@@ -48,24 +48,10 @@ class Span:
 class Layout:
     """Everything about a classification's plot that does not depend on the data.
 
-    Attributes
-    ----------
-    context : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-    channels : tuple of str
-        In the order of the bars.
-    colours : tuple of str
-        One per bar.
-    strips : tuple of Span
-        Coloured strips above the bars, with their names.
-    heads : tuple of Span
-        Names above groups of strips; may be empty.
-    feet : tuple of Span
-        Names below groups of bars: what `names` mean there. One span is the label of the axis.
-    names : tuple of str
-        What stands below each bar where there is room.
-    edges : bool
-        Whether bars need an outline, because some are nearly white.
+    `channels` stand in the order of the bars, with one of `colours` each. `strips` are coloured, above the
+    bars, with their names; `heads` name groups of strips. `feet` name groups of bars: what `names`, below
+    each bar, mean there; a single one is the label of the axis. `edges`: bars need an outline, because some
+    are nearly white.
     """
 
     context: str
@@ -79,17 +65,7 @@ class Layout:
 
 
 def layout_of(labels: Iterable[str]) -> Layout:
-    """Find the layout of the classification that shares the most labels; SBS96 where none shares any.
-
-    Parameters
-    ----------
-    labels : iterable of str
-        Channels, in any order.
-
-    Returns
-    -------
-    Layout
-    """
+    """Find the layout of the classification that shares the most labels; SBS96 where none shares any."""
     given = set(labels)
     return LAYOUTS[max(LAYOUTS, key=lambda context: len(given.intersection(CHANNELS[context])))]
 

@@ -40,15 +40,7 @@ REPAIR_SCORES = {
 
 @dataclass(frozen=True)
 class SignatureData:
-    """Mutation counts of real samples.
-
-    Attributes
-    ----------
-    counts : pandas.DataFrame of shape (n_samples, n_channels)
-        Mutations, int64, channels in catalogue order.
-    metadata : pandas.DataFrame of shape (n_samples, n_columns)
-        What is known of every sample, indexed like `counts`.
-    """
+    """Mutation counts of real samples, int64 (n_samples, n_channels), and what is known of every sample."""
 
     counts: pd.DataFrame
     metadata: pd.DataFrame
@@ -96,13 +88,6 @@ def load_pcawg(context: str = "SBS96") -> SignatureData:
         ``specimen`` (SP number), ``donor`` (DO number, joined by specimen) and ``quality`` (Whitelist,
         Graylist or Excluded). SP116883 is not in the sample sheet: its donor is ``"unknown:SP116883"``, a
         group of its own when data are split by donor, and its quality is ``"unknown"``.
-
-    Raises
-    ------
-    ValueError
-        If the context is none of the three.
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
 
     References
     ----------

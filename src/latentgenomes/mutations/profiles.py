@@ -9,29 +9,11 @@ from latentgenomes.mutations.channels import CHANNELS, normalize_label
 
 
 def read_signatures(path: str | Path, *, context: str = "SBS96") -> pd.DataFrame:
-    """Read a table of signatures: signatures by channels, in catalogue order.
+    """Read a table of signatures, (n_signatures, n_channels), in catalogue order; rows scaled to sum to 1.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A table separated by comma, tab or semicolon, with channel names (in any spelling that
-        `normalize_label` knows) in the first column or in the header, as COSMIC and
-        `Extraction.save` write it.
-    context : str
-        SBS96, ID83, DBS78, CN48 or SV32.
-
-    Returns
-    -------
-    pandas.DataFrame of shape (n_signatures, n_channels)
-        Rows in the order of the file, scaled to sum to 1.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is no such table, a channel is missing, unknown or comes twice, or a row does not sum
-        to 1.
+    Separated by comma, tab or semicolon, with channel names in any spelling of `normalize_label` in the first
+    column or the header, as COSMIC and `Extraction.save` write it. A ValueError for a channel that is
+    missing, unknown or comes twice, and a row that does not sum to 1.
     """
     path = Path(path)
     if context not in CHANNELS:

@@ -28,30 +28,9 @@ def plot_spectrum(
 ) -> Axes:
     """Draw a spectrum or signature of any classification, in the order and colours of the field.
 
-    Ticks name every bar where there is room for its name. On narrower axes SBS96 names the 5' base of every
-    four bars; on very narrow ones nothing is named.
-
-    Parameters
-    ----------
-    spectrum : Series of shape (n_channels,)
-        Mutations, or fractions that sum to 1; its index holds the labels of SBS96, ID83, DBS78, CN48 or
-        SV32, in any order.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-    title : str
-        Text above the axes.
-    ylabel : str, optional
-        Label with unit. By default "Fraction of mutations" where the sum is at most 1, else
-        "Mutations" (CN48: segments, SV32: rearrangements).
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If the labels are of no classification, or a value is negative or not finite.
+    `spectrum` holds mutations, or fractions that sum to 1, by labels in any order. Ticks name every bar where
+    there is room for its name. On narrower axes SBS96 names the 5' base of every four bars; on very narrow
+    ones nothing is named. `ylabel` is found from the sum where it is None.
     """
     layout = layout_of(spectrum.index)
     values = _in_plotting_order(spectrum, "spectrum", layout)
@@ -74,26 +53,8 @@ def plot_signatures(
 ) -> Figure:
     """Draw a grid of signatures, each mirrored by the reference signature that it matches.
 
-    Parameters
-    ----------
-    signatures : DataFrame of shape (n_signatures, n_channels)
-        One signature per row; fractions that sum to 1.
-    reference : DataFrame of shape (n_reference, n_channels), optional
-        Reference signatures, drawn downwards. Needs `matches`.
-    matches : DataFrame, optional
-        Columns signature, reference, cosine, one row per matched signature. Needs `reference`.
-    columns : int
-        Panels per row of the grid.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    ValueError
-        If only one of `reference` and `matches` is given, a label is unknown, `columns` is below 1, or
-        there is no signature.
+    Rows of `signatures`, (n_signatures, n_channels), sum to 1; so do those of `reference`, drawn downwards by
+    `matches` (columns signature, reference, cosine). The two come together or not at all.
     """
     if (reference is None) != (matches is None):
         absent = "reference" if reference is None else "matches"
@@ -139,28 +100,9 @@ def plot_residuals(
 ) -> Axes:
     """Draw, per channel, how much wider the residuals are than Poisson noise.
 
-    The bar is the sum over samples of (counts - rates)^2, divided by the sum of rates. Poisson noise
-    around the right rates gives 1 (dashed line); a channel that the signatures miss gives more.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        Mutations.
-    rates : DataFrame of shape (n_samples, n_channels)
-        Expected mutations of the same samples and channels, in any order.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-    title : str
-        Text above the axes.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If samples or channels differ, or a value is negative or not finite.
+    The bar is the sum over samples of (counts - rates)^2, divided by the sum of rates, both (n_samples,
+    n_channels). Poisson noise around the right rates gives 1 (dashed line); a channel that the signatures
+    miss gives more.
     """
     if set(counts.index) != set(rates.index) or len(counts) != len(rates):
         raise ValueError(

@@ -13,15 +13,7 @@ from torch import Tensor, nn
 
 
 class SetAttention(nn.Module):
-    """Multi-head attention from queries to the tokens of a set.
-
-    Parameters
-    ----------
-    width : int
-        Length of a token; a multiple of `n_heads`.
-    n_heads : int
-        Heads.
-    """
+    """Multi-head attention from queries to the tokens of a set; `width` is a multiple of `n_heads`."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -38,18 +30,9 @@ class SetAttention(nn.Module):
         return tokens.unflatten(-1, (self.n_heads, -1)).transpose(-2, -3)
 
     def forward(self, queries: Tensor, tokens: Tensor, present: Tensor | None = None) -> Tensor:
-        """Mix the tokens for each query.
+        """Mix the tokens, (n, t, width), for each query, (n, q, width).
 
-        Parameters
-        ----------
-        queries : Tensor of shape (n, q, width)
-        tokens : Tensor of shape (n, t, width)
-        present : Tensor of bool of shape (n, t), optional
-            False for tokens to be left out; every row has one at least.
-
-        Returns
-        -------
-        Tensor of shape (n, q, width)
+        Tokens that are False in `present`, (n, t), are left out; every row has one at least.
         """
         mask = None if present is None else present[:, None, None, :]
         mixed = F.scaled_dot_product_attention(
@@ -72,12 +55,7 @@ class SetAttention(nn.Module):
 class AttentionBlock(nn.Module):
     """Attention, then a network on each token; both add to what was there, after normalisation.
 
-    Parameters
-    ----------
-    width, n_heads : int
-        See `SetAttention`.
-    expansion : int
-        Width of the hidden layer of the network on each token, in widths of a token.
+    The hidden layer of the network on each token is `expansion` widths of a token wide.
     """
 
     def __init__(self, width: int, n_heads: int, *, expansion: int = 2) -> None:

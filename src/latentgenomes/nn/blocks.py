@@ -16,24 +16,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class DenseStack(nn.Module):
-    """Blocks of Linear, BatchNorm and activation, one after the other.
+    """Blocks of Linear, BatchNorm and activation: `sizes` ``(96, 60, 40)``, input first, make two.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Widths, input first: ``(96, 60, 40)`` makes two blocks.
-    activation : str
-        A key of `ACTIVATIONS`.
-
-    Notes
-    -----
-    The Linear layers have no bias: BatchNorm subtracts it again, so its gradient is rounding
-    error, which Adam would blow up into a random walk.
-
-    Raises
-    ------
-    ValueError
-        If the activation is unknown.
+    The Linear layers have no bias: BatchNorm subtracts it again, so its gradient is rounding error, which
+    Adam would blow up into a random walk.
     """
 
     def __init__(self, sizes: Sequence[int], activation: str) -> None:

@@ -23,15 +23,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def seeded(build: Callable[[], M], seeds: Sequence[int]) -> list[M]:
-    """Build one module per seed without touching the global random state.
-
-    Parameters
-    ----------
-    build : callable
-        Makes a module, drawing its initial weights from torch's global generator.
-    seeds : sequence of int
-        One per module.
-    """
+    """Build one module per seed without touching the global random state, from which `build` draws."""
     modules = []
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
@@ -43,53 +35,14 @@ def seeded(build: Callable[[], M], seeds: Sequence[int]) -> list[M]:
 def bootstrap_counts(counts: np.ndarray, seed: int) -> np.ndarray:
     """Redraw each sample's mutations with replacement: a multinomial with the sample's own profile.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Whole numbers >= 0.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_channels)
-        Counts with the same row sums.
-
-    References
-    ----------
-    Islam et al. 2022, Cell Genomics 2:100179 (SigProfilerExtractor resamples so).
+    Whole counts (n_samples, n_channels) in and out, row sums kept, as SigProfilerExtractor resamples (Islam
+    et al. 2022, Cell Genomics 2:100179).
     """
     whole = _whole(counts)
     totals = whole.sum(1)
     shares = whole / np.maximum(totals, 1)[:, None]
     shares[totals == 0, 0] = 1.0
     return np.random.default_rng(seed).multinomial(totals, shares).astype(counts.dtype)
-
-
-def thin_counts(counts: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split every mutation at random into a kept and a held-out part.
-
-    If counts are Poisson, the two parts are independent Poisson counts.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Whole numbers >= 0.
-    fraction : float
-        Probability, in (0, 1), that a mutation is kept.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    kept, held_out : ndarray of shape (n_samples, n_channels)
-        They add up to `counts`.
-    """
-    if not 0.0 < fraction < 1.0:
-        raise ValueError(f"fraction must lie between 0 and 1, but {fraction} came.")
-    whole = _whole(counts)
-    kept = np.random.default_rng(seed).binomial(whole, fraction)
-    return kept.astype(counts.dtype), (whole - kept).astype(counts.dtype)
 
 
 def _whole(counts: np.ndarray) -> np.ndarray:
@@ -111,35 +64,10 @@ def fit_ensemble(
     weights: Mapping[str, float] | None = None,
     validation: Sequence[Batch] | None = None,
 ) -> pd.DataFrame:
-    """Train the modules in place as one stack; each ends with its best weights.
+    """Train modules of one architecture in place as one stack; each ends with its best weights.
 
-    The arguments are those of `latentgenomes.nn.train.fit`, one per member.
-
-    Parameters
-    ----------
-    modules : sequence of nn.Module
-        Of one architecture, on one device.
-    data : sequence of mapping of str to Tensor
-        The training data of each member; all of one length. A tensor that all members share (the
-        same object) is stored once.
-    config : TrainConfig
-        Settings.
-    seeds : sequence of int
-        One per member.
-    weights : mapping, optional
-        Weight of each term in the training loss.
-    validation : sequence of mapping, optional
-        The held-out data of each member, for early stopping.
-
-    Returns
-    -------
-    DataFrame
-        Tidy history, see `latentgenomes.nn.train.run`.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of modules, data and seeds differ.
+    The arguments are those of `latentgenomes.nn.train.fit`, one per member; all data are of one length, and a
+    tensor that all members share (the same object) is stored once. Returns the history of `run`.
     """
     given = {"modules": len(modules), "data": len(data), "seeds": len(seeds)}
     given |= {"validation": len(validation)} if validation is not None else {}

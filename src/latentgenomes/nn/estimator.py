@@ -53,15 +53,7 @@ class TorchEstimator(BaseEstimator, ABC):
     def save(self, path: str | Path) -> Path:
         """Write the fitted estimator to one safetensors file, atomically.
 
-        Parameters
-        ----------
-        path : str or Path
-            The file; ``.safetensors`` by convention.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or attribute cannot be written as a tensor or JSON.
+        A parameter or attribute that is neither a tensor nor JSON is a ValueError.
         """
         check_is_fitted(self)
         tensors: dict[str, torch.Tensor] = {}
@@ -87,13 +79,7 @@ class TorchEstimator(BaseEstimator, ABC):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read an estimator that `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is not one, is cut off, or holds another class.
-        """
+        """Read an estimator that `save` wrote; a ValueError for another class, or a file that is cut off."""
         try:
             with safe_open(Path(path), framework="pt") as file:
                 header = file.metadata() or {}

@@ -28,20 +28,10 @@ T = TypeVar("T")
 class TrainConfig:
     """Settings of the training loop.
 
-    Parameters
-    ----------
-    max_epochs : int
-        Passes over the training data, at most.
-    batch_size : int
-        Samples per step; the last, incomplete batch of a shuffled epoch is left out.
-    learning_rate : float
-        Step size of Adam.
-    patience : int
-        Epochs without a better validation sum before a member stops.
-    min_delta : float
-        Nats per sample by which the validation sum must fall to count as better.
-    decay_to : float
-        Share of the learning rate that is left at the last epoch; it falls linearly. 1 keeps it.
+    `max_epochs`, at most; `batch_size`, the last, incomplete batch of a shuffled epoch is left out;
+    `learning_rate` of Adam, which falls linearly to the share `decay_to` at the last epoch; `patience`,
+    epochs without a better validation sum before a member stops, where better is lower by `min_delta` nats
+    per sample.
     """
 
     max_epochs: int = 500
@@ -79,10 +69,7 @@ class Learner(Protocol):
 
 
 def progress(iterable: Iterable[T], description: str, **options: Any) -> Iterator[T]:
-    """Iterate with a progress bar that appears after two seconds.
-
-    ``LATENTGENOMES_PROGRESS=0`` in the environment switches it off.
-    """
+    """Iterate with a progress bar after two seconds; ``LATENTGENOMES_PROGRESS=0`` switches it off."""
     quiet = os.environ.get("LATENTGENOMES_PROGRESS", "1") == "0"
     return iter(
         tqdm(iterable, desc=description, delay=2.0, leave=False, mininterval=0.5, disable=quiet, **options)
@@ -90,13 +77,7 @@ def progress(iterable: Iterable[T], description: str, **options: Any) -> Iterato
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turn "auto", "cpu" or "cuda" into a device that is there.
-
-    Raises
-    ------
-    ValueError
-        If the device is unknown or absent on this machine.
-    """
+    """Turn "auto", "cpu" or "cuda" into a device that is there; a ValueError where it is not."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -123,35 +104,16 @@ def run(
     weights: Mapping[str, float] | None = None,
     validate: bool = True,
 ) -> pd.DataFrame:
-    """Train every member of the learner and leave each with its best weights.
+    """Train every member of the learner and leave each with its best weights; return the tidy history.
 
-    Each member has its own generator, which shuffles its rows and draws its noise, so what
-    happens to a member does not depend on how many others are trained beside it. A member whose
-    validation sum has not improved for `patience` epochs leaves the stack.
+    Each of `seeds` makes the generator of one member, which shuffles its rows and draws its noise, so what
+    happens to a member does not depend on how many others are trained beside it. A member whose validation
+    sum has not improved for `patience` epochs leaves the stack. `weights` weigh the terms in the training
+    loss; early stopping always judges the unweighted sum. Without `validate` all epochs run and the last
+    weights stay.
 
-    Parameters
-    ----------
-    learner : Learner
-        Holds the modules and the data.
-    config : TrainConfig
-        Settings.
-    seeds : sequence of int
-        One per member.
-    weights : mapping, optional
-        Weight of each term in the training loss; 1 where not given. Early stopping always judges
-        the unweighted sum.
-    validate : bool
-        False trains for all epochs and keeps the last weights.
-
-    Returns
-    -------
-    DataFrame
-        Tidy history with columns member, epoch, set, term, value (nats per sample).
-
-    Raises
-    ------
-    FloatingPointError
-        If a member ends without one finite validation sum.
+    The history has columns member, epoch, set, term, value (nats per sample). A member that ends without one
+    finite validation sum is a FloatingPointError.
     """
     generators = make_generators(seeds)
     alive = torch.arange(learner.n_members)
@@ -200,27 +162,11 @@ def fit(
     weights: Mapping[str, float] | None = None,
     validation: Batch | None = None,
 ) -> pd.DataFrame:
-    """Train one module in place; it ends in evaluation mode with its best weights.
+    """Train one module in place; it ends in evaluation mode with its best weights. Returns the history of
+    `run`.
 
-    Parameters
-    ----------
-    module : nn.Module
-        With the methods `noise` and `terms` described above, on the device to train on.
-    data : mapping of str to Tensor
-        Equally long tensors; every batch holds the same rows of each.
-    config : TrainConfig
-        Settings.
-    seed : int
-        Seed of the shuffling and the noise; the global random state is not touched.
-    weights : mapping, optional
-        Weight of each term in the training loss.
-    validation : mapping of str to Tensor, optional
-        Held-out data for early stopping; without it the last weights are kept.
-
-    Returns
-    -------
-    DataFrame
-        Tidy history, see `run`.
+    `data` are equally long tensors by name: every batch holds the same rows of each. Without `validation`,
+    held-out data for early stopping, the last weights are kept. The global random state is not touched.
     """
     learner = SingleLearner(module, data, validation)
     history = run(learner, config, seeds=[seed], weights=weights, validate=validation is not None)
@@ -276,13 +222,7 @@ class SingleLearner:
 
 
 def check_lengths(data: Batch) -> int:
-    """Return the common length of the tensors.
-
-    Raises
-    ------
-    ValueError
-        If the tensors differ in length or there are none.
-    """
+    """Return the common length of the tensors; a ValueError where they differ or there are none."""
     lengths = {name: len(value) for name, value in data.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"data must hold equally long tensors, but the lengths are {lengths}.")

@@ -27,24 +27,8 @@ ArrayOrFrame = npt.ArrayLike | pd.DataFrame
 
 
 def cosine_similarity(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Compute the cosine of every row of `a` with every row of `b`.
-
-    Parameters
-    ----------
-    a : DataFrame of shape (n_a, n_channels)
-        One signature or spectrum per row. Any scale: the cosine ignores it.
-    b : DataFrame of shape (n_b, n_channels)
-        The same channels, in any order.
-
-    Returns
-    -------
-    DataFrame of shape (n_a, n_b)
-        Cosines, in 0..1 for non-negative rows; rows are labelled as `a`, columns as `b`.
-
-    Raises
-    ------
-    ValueError
-        If channels differ or repeat, row labels repeat, or a row is all zeros or not finite.
+    """Cosine of every row of `a` with every row of `b`, labelled so; rows of any scale, channels in any
+    order.
     """
     _require_same_labels(a.columns, b.columns, "the channels (columns)", ("a", "b"))
     unit_a = _unit_rows(a, "a")
@@ -59,33 +43,9 @@ def match_signatures(
     *,
     how: Literal["assignment", "nearest"] = "assignment",
 ) -> pd.DataFrame:
-    """Pair estimated signatures with reference signatures by cosine similarity.
-
-    Parameters
-    ----------
-    estimated : DataFrame of shape (n_estimated, n_channels)
-        One signature per row.
-    reference : DataFrame of shape (n_reference, n_channels)
-        The same channels, in any order.
-    how : {"assignment", "nearest"}
-        "assignment" pairs one to one so that the sum of cosines is largest; where the numbers
-        of rows differ, the surplus rows stay without a pair. "nearest" gives every estimated
-        signature its best reference, which may repeat.
-
-    Returns
-    -------
-    DataFrame
-        One row per pair, in the order of `estimated`: signature, reference (row labels), cosine.
-
-    Raises
-    ------
-    ValueError
-        If `how` is another word, or the frames cannot be compared (see `cosine_similarity`).
-
-    References
-    ----------
-    .. [1] Kuhn, H. W. (1955). The Hungarian method for the assignment problem. Naval Research
-       Logistics Quarterly 2, 83-97.
+    """Pair estimated with reference signatures, in the order of the first: signature, reference, cosine.
+    "assignment" pairs one to one so that the sum of cosines is largest; surplus rows stay without a pair.
+    "nearest" gives every estimated signature its best reference, which may repeat.
     """
     cosines = cosine_similarity(estimated, reference)
     values = cosines.to_numpy()
@@ -109,30 +69,8 @@ def recovery(
     truth: pd.DataFrame,
     thresholds: Sequence[float] = (0.8, 0.9, 0.95),
 ) -> pd.DataFrame:
-    """Count how many true signatures an extraction found, at several demands on the cosine.
-
-    Signatures are assigned one to one (`match_signatures`). A pair counts as found where its cosine
-    is at least the threshold. Precision is found / estimated, recall is found / true.
-
-    Parameters
-    ----------
-    estimated : DataFrame of shape (n_estimated, n_channels)
-        Extracted signatures, one per row.
-    truth : DataFrame of shape (n_true, n_channels)
-        The signatures that made the data.
-    thresholds : sequence of float in 0..1
-        Smallest cosine of a pair that counts as found.
-
-    Returns
-    -------
-    DataFrame
-        One row per threshold: threshold, n_estimated, n_true, n_matched, precision, recall, f1, and
-        mean_cosine, the mean over all assigned pairs, which no threshold can flatter.
-
-    Raises
-    ------
-    ValueError
-        If a threshold lies outside 0..1, or the frames cannot be compared (see `cosine_similarity`).
+    """Count how many true signatures were found, one to one, at several demands on the cosine (threshold).
+    Precision is found / estimated, recall found / true; no threshold flatters mean_cosine, of all pairs.
     """
     outside = [threshold for threshold in thresholds if not 0 <= threshold <= 1]
     if outside:
@@ -163,34 +101,9 @@ def exposure_errors(
     *,
     presence_fraction: float = 0.05,
 ) -> pd.DataFrame:
-    """Compare estimated with true exposures, one row per matched signature.
-
-    A signature is present in a sample where its exposure is more than `presence_fraction` of the
-    sample's mutations, which are the sum of the sample's true exposures.
-
-    Parameters
-    ----------
-    estimated : DataFrame of shape (n_samples, n_estimated)
-        Exposures in mutations; columns are signature labels.
-    truth : DataFrame of shape (n_samples, n_true)
-        True exposures in mutations, for the same samples in any order.
-    matches : DataFrame
-        Columns signature (of `estimated`) and reference (of `truth`), from `match_signatures`.
-    presence_fraction : float in [0, 1)
-        Fraction of the sample's mutations above which a signature is called present.
-
-    Returns
-    -------
-    DataFrame
-        signature, reference, rmse (mutations), relative_error (sum of absolute errors over the sum of
-        true exposures), correlation (Pearson; NaN where one side is constant), n_present (samples that
-        truly carry it), presence_precision, presence_recall, presence_f1 (NaN where undefined).
-
-    Raises
-    ------
-    ValueError
-        If samples differ, a matched signature has no column, a number is not finite, or
-        `presence_fraction` is outside [0, 1).
+    """Compare estimated with true exposures, a row per matched signature: rmse (mutations), relative_error
+    (sum of absolute errors over true exposures), correlation (NaN where a side is constant), n_present, and
+    scores of presence (NaN where undefined): more than `presence_fraction` of the sample's true mutations.
     """
     if not 0 <= presence_fraction < 1:
         raise ValueError(
@@ -214,27 +127,8 @@ def exposure_errors(
 
 
 def poisson_log_likelihood(counts: ArrayOrFrame, rates: ArrayOrFrame) -> FloatArray:
-    """Compute log p(counts | rates) of every sample under independent Poisson counts, in nats.
-
-    The normalising log x! is exact (log-gamma), not Stirling's approximation. A zero count at a zero
-    rate adds 0; a positive count at a zero rate gives minus infinity.
-
-    Parameters
-    ----------
-    counts : array or DataFrame of shape (n_samples, n_channels)
-        Mutations, >= 0. Fractions are allowed: log x! is log Gamma(x + 1).
-    rates : array or DataFrame of shape (n_samples, n_channels)
-        Expected mutations, >= 0. Two frames are aligned by their labels.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Nats per sample, in the order of `counts`.
-
-    Raises
-    ------
-    ValueError
-        If shapes or labels differ, or an entry is negative or not finite.
+    """Log p(counts | rates) of every sample under Poisson counts, in nats; frames are aligned by label. Log
+    x! is exact, of fractions too. A zero count at a zero rate adds 0, a positive one minus infinity.
     """
     if isinstance(counts, pd.DataFrame) and isinstance(rates, pd.DataFrame):
         _require_same_labels(counts.index, rates.index, "the samples (rows)", ("counts", "rates"))
@@ -252,25 +146,7 @@ def poisson_log_likelihood(counts: ArrayOrFrame, rates: ArrayOrFrame) -> FloatAr
 
 
 def log_likelihood_per_mutation(counts: ArrayOrFrame, rates: ArrayOrFrame) -> float:
-    """Compute the Poisson log-likelihood of a whole catalogue over its number of mutations.
-
-    Parameters
-    ----------
-    counts : array or DataFrame of shape (n_samples, n_channels)
-        Mutations, >= 0, at least one above 0.
-    rates : array or DataFrame of shape (n_samples, n_channels)
-        Expected mutations, >= 0.
-
-    Returns
-    -------
-    float
-        Nats per mutation: total log-likelihood / total count. Higher is better.
-
-    Raises
-    ------
-    ValueError
-        As `poisson_log_likelihood`, and where counts hold no mutation.
-    """
+    """Poisson log-likelihood of a whole catalogue over its mutations, in nats. Higher is better."""
     total = float(np.asarray(counts, dtype=float).sum())
     log_likelihood = float(poisson_log_likelihood(counts, rates).sum())
     if total == 0:

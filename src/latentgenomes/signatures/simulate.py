@@ -35,59 +35,26 @@ Noise = Literal["poisson", "negative_binomial", "none"]
 
 @dataclass(frozen=True)
 class CancerType:
-    """What one cancer type looks like.
+    """What one cancer type looks like."""
 
-    Attributes
-    ----------
-    activities : mapping of str to (float, float)
-        For every signature that can be active: the probability that it is, in (0, 1], and its relative weight
-        in a sample where it is, > 0.
-    burden : float
-        Median number of mutations relative to the other types, > 0.
-    frequency : float
-        Share of the samples relative to the other types, > 0.
-    """
-
-    activities: Mapping[str, tuple[float, float]]
-    burden: float = 1.0
-    frequency: float = 1.0
+    activities: Mapping[str, tuple[float, float]]  # signature -> (probability in (0, 1], weight where active)
+    burden: float = 1.0  # median number of mutations relative to the other types
+    frequency: float = 1.0  # share of the samples relative to the other types
 
 
 @dataclass(frozen=True)
 class CatalogSettings:
-    """The finer settings of `simulate_signature_catalogs`.
+    """The finer settings of `simulate_signature_catalogs`."""
 
-    Attributes
-    ----------
-    version : str
-        Version of COSMIC's signatures.
-    genome : str
-        Reference genome of COSMIC's signatures.
-    burden_sd : float
-        Standard deviation of the natural logarithm of the burden within a type, > 0.
-    share_sd : float
-        Standard deviation of the natural logarithm of a signature's weight within a type, >= 0.
-    dispersion : float
-        d of the negative binomial: Var x = r + d r^2. Used only with that noise; > 0.
-    fraction_hypermutated : float
-        Share of hypermutated samples, in [0, 1]; their number is rounded.
-    hypermutation_factor : float
-        How many times its burden a hypermutated sample has, >= 1.
-    contamination : float
-        c, the share of every sample's expected mutations that is not its own, in [0, 1).
-    contaminant : {"flat", "other_type"}
-        Spectrum of these: equal over the channels, or that of a random sample of another type.
-    """
-
-    version: str = "3.4"
+    version: str = "3.4"  # of COSMIC's signatures, and their reference genome
     genome: str = "GRCh37"
-    burden_sd: float = 0.7
-    share_sd: float = 0.6
-    dispersion: float = 0.05
-    fraction_hypermutated: float = 0.0
-    hypermutation_factor: float = 20.0
-    contamination: float = 0.0
-    contaminant: Literal["flat", "other_type"] = "flat"
+    burden_sd: float = 0.7  # of the natural logarithm of the burden within a type
+    share_sd: float = 0.6  # of the natural logarithm of a signature's weight within a type
+    dispersion: float = 0.05  # d of the negative binomial; used only with that noise
+    fraction_hypermutated: float = 0.0  # share of hypermutated samples; their number is rounded
+    hypermutation_factor: float = 20.0  # how many times its burden such a sample has
+    contamination: float = 0.0  # c, the share of every sample's expected mutations that is not its own
+    contaminant: Literal["flat", "other_type"] = "flat"  # equal over the channels, or of another type
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -335,8 +302,7 @@ def simulate_signature_catalogs(
     Raises
     ------
     ValueError
-        If an argument is out of range, a signature is unknown, or a cancer type uses one that is not
-        simulated.
+        If an argument is out of range, or a signature, also one of a cancer type, is unknown.
     ImportError
         If COSMIC's signatures are asked for and SigProfilerAssignment is not installed.
 

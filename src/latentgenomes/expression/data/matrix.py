@@ -24,7 +24,7 @@ import pandas as pd
 
 from latentgenomes.core.checks import list_names
 from latentgenomes.core.extras import require
-from latentgenomes.expression.data.cohorts import ExpressionData, from_anndata
+from latentgenomes.expression.data.cohorts import ExpressionData
 
 Scale = Literal["auto", "z-score", "log2", "counts", "linear"]
 Orientation = Literal["auto", "genes_in_rows", "genes_in_columns"]
@@ -42,30 +42,14 @@ _HGNC = "https://www.genenames.org/download/archive (hgnc_complete_set.txt)"
 
 
 def gene_name_kind(names: Sequence[str]) -> str:
-    """Kind of most of the names: ``"Ensembl"``, ``"Entrez"``, ``"miRNA"`` or else ``"HGNC"``.
-
-    Parameters
-    ----------
-    names : sequence of str
-    """
+    """Kind of most of the names: ``"Ensembl"``, ``"Entrez"``, ``"miRNA"`` or else ``"HGNC"``."""
     counts = {kind: sum(form.fullmatch(name) is not None for name in names) for kind, form in _KINDS.items()}
     kind = max(counts, key=lambda k: counts[k])
     return kind if 2 * counts[kind] > len(names) else "HGNC"
 
 
 def detect_scale(values: pd.DataFrame) -> str:
-    """Scale of a matrix by the rules at the head of this module.
-
-    Parameters
-    ----------
-    values : pandas.DataFrame of shape (n_samples, n_genes)
-        Numbers; NaN is left out.
-
-    Raises
-    ------
-    ValueError
-        If values are negative, but neither z-scores nor logarithms.
-    """
+    """Scale by the rules at the head of this module; ValueError for negative values of no such scale."""
     measured = values.to_numpy(dtype=np.float64)
     measured = measured[np.isfinite(measured)]
     if measured.min() < 0 and abs(float(np.median(measured))) <= 1:
@@ -81,26 +65,10 @@ def detect_scale(values: pd.DataFrame) -> str:
 
 
 def check_expression(values: pd.DataFrame, *, scale: Scale = "auto") -> ExpressionData:
-    """Bring a matrix to log2 or z-scores, and leave out, counted, what cannot be used.
-
-    Parameters
-    ----------
-    values : pandas.DataFrame of shape (n_samples, n_genes)
-        Numbers, NaN where missing. It is not changed.
-    scale : {"auto", "z-score", "log2", "counts", "linear"}
-        What the values are; ``"auto"`` finds it.
-
-    Returns
-    -------
-    ExpressionData
-        Left out: genes and samples that are missing everywhere, and, where there is more than one sample,
-        constant genes. Of a gene that comes again the copy with the highest mean is kept.
-
-    Raises
-    ------
-    ValueError
-        If the table is empty, a sample has no name or comes twice, a value is infinite, or nothing is left;
-        or if amounts are negative.
+    """Bring a matrix of samples in rows to log2 or z-scores, and leave out, counted, what cannot be used.
+    Left out: genes and samples that are missing everywhere, and, where there is more than one sample,
+    constant genes. Of a gene that comes again the copy with the highest mean is kept. ValueError if nothing
+    is left, a sample comes twice, a value is infinite or an amount negative.
     """
     if scale not in _SCALES:
         raise ValueError(
@@ -114,8 +82,8 @@ def check_expression(values: pd.DataFrame, *, scale: Scale = "auto") -> Expressi
     twice = values.index[values.index.duplicated()].unique().tolist()
     if twice:
         raise ValueError(
-            f"Every sample must come once, but {len(twice)} come again: {list_names(twice)}. Rename or "
-            f"merge them."
+            f"Every sample must come once, but {len(twice)} come again: {list_names(twice)}. "
+            "Rename or merge them."
         )
     infinite = np.isinf(values.to_numpy(dtype=np.float64))
     if infinite.any():
@@ -123,8 +91,7 @@ def check_expression(values: pd.DataFrame, *, scale: Scale = "auto") -> Expressi
         raise ValueError(
             f"Expression must be finite, but {infinite.sum()} values are not; the first is of sample "
             f"{values.index[row]!r}, gene {values.columns[column]!r}. Write NA where a value is missing, "
-            f"and take "
-            "logarithms of x + 1."
+            "and take logarithms of x + 1."
         )
     table, notes = _usable(values.astype(np.float64))
     found = detect_scale(table) if scale == "auto" else scale
@@ -167,8 +134,7 @@ def _usable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if 0 in table.shape:
         raise ValueError(
             f"Some genes must vary between samples, but of {n_samples} samples and {n_genes} genes nothing "
-            f"is left: "
-            f"{'; '.join(notes)}. Check how the matrix was written."
+            f"is left: {'; '.join(notes)}. Check how the matrix was written."
         )
     return table, notes
 
@@ -176,22 +142,10 @@ def _usable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def name_genes(
     names: Sequence[str], *, id_table: pd.DataFrame | str | Path | None = None
 ) -> tuple[list[str | None], list[str]]:
-    """HGNC symbols of Ensembl, Entrez or TCGA's paired names, and of old symbols.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of one kind. Version suffixes of Ensembl ids are removed, ``TP53|7157`` becomes ``TP53``.
-    id_table : DataFrame or path, optional
-        HGNC's complete set: columns symbol, ensembl_gene_id, entrez_id, prev_symbol and alias_symbol (the
-        last two separated by ``|``). Without it Ensembl and Entrez ids, and old symbols, stay as they are.
-
-    Returns
-    -------
-    symbols : list of str or None
-        None where the table does not know the name.
-    notes : list of str
-        What was found and done, with counts.
+    """HGNC symbols of Ensembl, Entrez or TCGA's paired names, and of old symbols, and notes of what was done.
+    Version suffixes of Ensembl ids go, ``TP53|7157`` becomes ``TP53``. `id_table` is HGNC's complete set:
+    symbol, ensembl_gene_id, entrez_id, prev_symbol and alias_symbol (the last two separated by ``|``); names
+    that it does not know become None. Without it ids and old symbols stay.
     """
     kind = gene_name_kind(names)
     plain = [match["symbol"] if (match := _PAIR.fullmatch(name)) else name for name in names]
@@ -244,8 +198,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, EOFError) as error:
         raise ValueError(
             f"{path.name} must be a readable text table (CSV or TSV, UTF-8) or .h5ad, but it is not: "
-            f"{error}. "
-            "Export it as CSV or TSV."
+            f"{error}. Export it as CSV or TSV."
         ) from error
     # pandas makes repeated column names unique; the header as written is needed to see repetitions.
     header = [cell.strip() for cell in next(csv.reader([lines[0].rstrip("\r\n")], delimiter=mark))]
@@ -289,17 +242,13 @@ def read_expression(
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        A table with names in the first row and column, or an AnnData file, whose X is read.
+    path : a table with names in the first row and column, or an AnnData file, whose X is read
     orientation : {"auto", "genes_in_rows", "genes_in_columns"}
         ``"auto"`` looks where names are genes, then where they have the form of Ensembl, Entrez or miRNA
         names, then takes the longer side for the genes. An AnnData file has genes in columns.
-    scale : {"auto", "z-score", "log2", "counts", "linear"}
-        See the head of this module.
-    genes : sequence of str, optional
-        Genes that the model knows. The table is brought to them by `align_genes`.
-    id_table : DataFrame or path, optional
-        See `name_genes`.
+    scale : {"auto", "z-score", "log2", "counts", "linear"}; see the head of this module
+    genes : genes that the model knows; the table is brought to them by `align_genes`
+    id_table : DataFrame or path; see `name_genes`
 
     Returns
     -------
@@ -308,10 +257,8 @@ def read_expression(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is no table of numbers, or its content is refused by `check_expression` or `align_genes`.
+    FileNotFoundError, ValueError
+        If there is no such file, it is no table of numbers, or `check_expression` or `align_genes` refuse.
     """
     path = Path(path)
     if not path.is_file():
@@ -321,7 +268,7 @@ def read_expression(
             f"orientation must be 'auto', 'genes_in_rows' or 'genes_in_columns', but it is {orientation!r}."
         )
     if path.suffix == ".h5ad":
-        table = from_anndata(require("anndata", "expression").read_h5ad(path)).values
+        table = require("anndata", "expression").read_h5ad(path).to_df().astype(np.float32)
         notes = ["genes in columns: an AnnData file has them there"]
     else:
         table = _read_text(path)
@@ -339,19 +286,7 @@ def read_expression(
 
 
 def align_genes(data: ExpressionData, genes: Sequence[str]) -> ExpressionData:
-    """The same samples over the genes of a model, in its order; NaN where a gene is not in the data.
-
-    Parameters
-    ----------
-    data : ExpressionData
-    genes : sequence of str
-        Each once.
-
-    Raises
-    ------
-    ValueError
-        If no gene is shared, or a gene comes twice.
-    """
+    """The same samples over the genes of a model, in its order, NaN where the data lack one."""
     wanted = pd.Index(genes)
     if wanted.has_duplicates:
         again = wanted[wanted.duplicated()].unique().tolist()
@@ -364,12 +299,11 @@ def align_genes(data: ExpressionData, genes: Sequence[str]) -> ExpressionData:
         raise ValueError(
             f"The data must share genes with the model, but none of its {data.values.shape[1]} is among the "
             f"{len(wanted)}; the data has {here} names, the model {there} names. Translate the names with "
-            f"id_table, "
-            f"from {_HGNC}."
+            f"id_table, from {_HGNC}."
         )
     notes = (
         f"{data.values.shape[1] - len(shared)} of {data.values.shape[1]} genes left out: unknown to the "
-        f"model",
+        "model",
         f"{len(wanted) - len(shared)} of the model's {len(wanted)} genes are not in the data and are NaN",
     )
     return ExpressionData(data.values.reindex(columns=wanted), data.samples, data.unit, (*data.notes, *notes))

@@ -4,8 +4,7 @@ An outcome is a ``time`` in days, >= 0, and an ``event``: 1 where the event was 
 patient was last seen without it. Every exclusion is counted.
 """
 
-import os
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import pandas as pd
 
 from latentgenomes.core.checks import list_names
 from latentgenomes.core.extras import require
+from latentgenomes.core.provenance import replacing
 from latentgenomes.core.registry import available, data_folder, fetch
-from latentgenomes.expression.data.mirna import r_attributes
 
 PREPARED_OUTCOMES = "prepared/tcga_cdr_survival.tsv.gz"
 CLINICAL_FILE = "expression/clinical_survival_pancancer_atlas.RData"
@@ -37,40 +36,16 @@ _RENAMED = {
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Patients with a usable outcome.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        ``time`` (days, float64, >= 0) and ``event`` (int64, 0 or 1), and the columns that came with them.
-    excluded : pandas.Series
-        Number of patients left out, by reason.
-    """
+    """Patients with ``time`` (days, float64) and ``event`` (int64), and the number left out by reason."""
 
     table: pd.DataFrame
     excluded: pd.Series
 
 
 def clean_outcomes(table: pd.DataFrame, *, min_patients: int = 20, min_events: int = 5) -> Outcomes:
-    """Leave out patients without a usable outcome, count them by reason, and refuse what cannot be analysed.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        With columns ``time`` and ``event``, one row a patient. It is not changed.
-    min_patients, min_events : int
-        Fewest patients and fewest events that must be left; five folds need 5 events at least.
-
-    Returns
-    -------
-    Outcomes
-        Left out: no time, no event, in this order, each patient counted once. A time of 0 stays.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, a patient comes twice, a time is negative or infinite, an event is neither 0
-        nor 1, no event is left, or too few patients or events are left to split.
+    """Leave out patients without a usable outcome, one row each, and count them by reason: no time, then no
+    event; a time of 0 stays. ValueError for a wrong value, or for fewer patients and events than splitting
+    needs: five folds need 5 events at least.
     """
     missing = [name for name in ("time", "event") if name not in table]
     if missing:
@@ -82,8 +57,7 @@ def clean_outcomes(table: pd.DataFrame, *, min_patients: int = 20, min_events: i
     if len(twice):
         raise ValueError(
             f"outcomes must have one row a patient, but {len(twice)} come again: "
-            f"{list_names(twice.tolist())}. "
-            "Keep one row of each."
+            f"{list_names(twice.tolist())}. Keep one row of each."
         )
     time, event = (pd.to_numeric(table[name]).astype(np.float64) for name in ("time", "event"))
     _refuse_values(time, (time < 0) | np.isinf(time), "times", "finite days >= 0", "Check the date of entry.")
@@ -113,26 +87,21 @@ def _refuse_values(values: pd.Series, bad: pd.Series, name: str, rule: str, advi
     if bad.any():
         raise ValueError(
             f"{name} must be {rule}, but {bad.sum()} of {len(bad)} are not; the first is "
-            f"{values[bad].iloc[0]:g} of "
-            f"patient {bad.index[bad][0]!r}. {advice}"
+            f"{values[bad].iloc[0]:g} of patient {bad.index[bad][0]!r}. {advice}"
         )
 
 
+def r_attributes(value: Any) -> Iterator[tuple[bytes, Any]]:
+    """Name and value of every attribute of an object of `rdata.parser`."""
+    node = value.attributes
+    while node is not None and node.tag is not None:
+        symbol = node.tag.referenced_object or node.tag
+        yield symbol.value.value, node.value[0]
+        node = node.value[1]
+
+
 def read_clinical(path: Path) -> pd.DataFrame:
-    """Patient, cancer, age, gender and the four endpoints of TCGA-CDR's R file.
-
-    Only these columns, of 748, are converted.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An ``.RData`` file that holds one data frame.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As published; NaN where missing.
-    """
+    """Patient, cancer, age, gender and the four endpoints of TCGA-CDR's R file: only these of 748 columns."""
     frame: Any = require("rdata", "expression").parser.parse_file(path).object.value[0]
     names = [item.value.decode("latin-1") for item in dict(r_attributes(frame))[b"names"].value]
     wanted = [*_RENAMED, "gender", *ENDPOINTS, *(f"{endpoint}.time" for endpoint in ENDPOINTS)]
@@ -154,37 +123,17 @@ def _converted() -> pd.DataFrame:
     path = data_folder() / "converted" / "tcga-cdr-1.tsv"
     if not path.is_file():
         table = read_clinical(fetch(CLINICAL_FILE))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-            part = Path(folder) / path.name
+        with replacing(path) as part:
             table.to_csv(part, sep="\t", index=False)
-            os.replace(part, path)
     return pd.read_csv(path, sep="\t")
 
 
-def load_tcga_outcomes(endpoint: str = "OS", *, convert: bool = False) -> pd.DataFrame:
+def load_tcga_outcomes(endpoint: str = "OS") -> pd.DataFrame:
     """Outcomes of 11,165 TCGA patients of 32 cancers, as curated in TCGA-CDR; 209 patients name no cancer.
 
-    Parameters
-    ----------
-    endpoint : {"OS", "DSS", "DFI", "PFI"}
-        Overall survival, disease-specific survival, disease-free or progression-free interval.
-    convert : bool
-        Read the R file even where the prepared table is at hand. The first time this takes a minute or more;
-        the result is kept in the data folder.
-
-    Returns
-    -------
-    pandas.DataFrame indexed by patient
-        ``cancer``, ``age`` (years), ``gender``, ``time`` (days) and ``event``; NaN where there is none. Pass
-        it to `clean_outcomes`.
-
-    Raises
-    ------
-    ValueError
-        If the endpoint is unknown.
-    DataError
-        If the file cannot be had; see `latentgenomes.core.registry.fetch`.
+    Columns: ``cancer``, ``age`` (years), ``gender``, ``time`` (days) and ``event``; NaN where there is none.
+    Pass them to `clean_outcomes`. Without the prepared table the R file is read, the first time in a minute
+    or more.
 
     References
     ----------
@@ -192,10 +141,8 @@ def load_tcga_outcomes(endpoint: str = "OS", *, convert: bool = False) -> pd.Dat
     """
     if endpoint not in ENDPOINTS:
         raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}, but it is {endpoint!r}. Name one.")
-    if available(PREPARED_OUTCOMES) and not convert:
-        table = pd.read_csv(fetch(PREPARED_OUTCOMES), sep="\t")
-    else:
-        table = _converted()
+    known = available(PREPARED_OUTCOMES)
+    table = pd.read_csv(fetch(PREPARED_OUTCOMES), sep="\t") if known else _converted()
     table = table.rename(columns={endpoint: "event", f"{endpoint}.time": "time"}).set_index("patient")
     columns = table[["cancer", "age", "gender", "time", "event"]]
     return columns.astype({"age": "float64", "time": "float64", "event": "float64"})
@@ -204,18 +151,7 @@ def load_tcga_outcomes(endpoint: str = "OS", *, convert: bool = False) -> pd.Dat
 def load_metabric() -> pd.DataFrame:
     """METABRIC: 1,904 breast cancers, four genes and five clinical variables, 1,103 deaths.
 
-    Returns
-    -------
-    pandas.DataFrame
-        `METABRIC_COLUMNS`, then ``time`` (days), ``event`` and ``part`` ("train" or "test", the published
-        split).
-
-    Raises
-    ------
-    ImportError
-        If h5py, which anndata brings, is not installed.
-    DataError
-        If the file cannot be had; see `latentgenomes.core.registry.fetch`.
+    `METABRIC_COLUMNS`, then ``time`` (days), ``event`` and ``part`` ("train" or "test", the published split).
 
     References
     ----------

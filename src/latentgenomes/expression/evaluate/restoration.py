@@ -25,21 +25,7 @@ RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 def random_masks(shape: tuple[int, int], rate: float, *, random_state: int | np.random.Generator) -> Mask:
-    """Hide genes at random: every entry with the same chance, and each sample keeps one gene at least.
-
-    Parameters
-    ----------
-    shape : (n_samples, n_genes)
-    rate : float
-        Chance of an entry to be hidden, in (0, 1).
-    random_state : int or numpy.random.Generator
-        Seed.
-
-    Returns
-    -------
-    ndarray of bool
-        True where hidden.
-    """
+    """Hide genes with chance `rate` in (0, 1), True where hidden; each sample keeps one gene at least."""
     if not 0 < rate < 1:
         raise ValueError(f"rate must be between 0 and 1, but it is {rate}. 0.5 hides half of the genes.")
     draws = np.random.default_rng(random_state).uniform(size=shape)
@@ -51,21 +37,7 @@ def random_masks(shape: tuple[int, int], rate: float, *, random_state: int | np.
 def panel_masks(
     n_samples: int, panels: Mapping[str, npt.ArrayLike], *, random_state: int | np.random.Generator
 ) -> tuple[Mask, npt.NDArray[np.str_]]:
-    """Hide genes by platform: each sample is as if measured with one panel, and lacks all other genes.
-
-    Parameters
-    ----------
-    n_samples : int
-    panels : mapping of str to array of bool of shape (n_genes,)
-        Genes that each panel measures.
-    random_state : int or numpy.random.Generator
-        Seed of the panel that each sample gets, all with the same chance.
-
-    Returns
-    -------
-    hidden : ndarray of bool of shape (n_samples, n_genes)
-    panel : ndarray of str of shape (n_samples,)
-    """
+    """Hide, in each sample, what the one panel that it drew does not measure; and that panel's name."""
     genes = np.stack([np.asarray(panel, dtype=bool) for panel in panels.values()])
     if genes.all(axis=1).any() or not genes.any(axis=1).all():
         raise ValueError("Every panel must measure some genes and lack some, but one measures all or none.")
@@ -96,25 +68,8 @@ def imputation_scores(
     centre: npt.ArrayLike,
     scale: npt.ArrayLike,
 ) -> dict[str, float]:
-    """RMSE and correlations over the hidden entries.
-
-    Parameters
-    ----------
-    restored, truth : array of shape (n_samples, n_genes)
-    hidden : ndarray of bool of the same shape
-        Entries to judge; those that are NaN in `truth` are left out.
-    centre, scale : array of shape (n_genes,)
-        Mean and standard deviation of the genes in the training samples.
-
-    Returns
-    -------
-    dict
-        ``rmse``, ``correlation``, ``gene_correlation`` and ``n``, the number of entries judged.
-
-    Raises
-    ------
-    ValueError
-        If nothing is hidden, or a restored value is not finite.
+    """``rmse``, ``correlation`` and ``gene_correlation`` over the hidden entries that are not NaN in `truth`,
+    and ``n``, their number. `centre` and `scale`, (n_genes,), are of the training samples.
     """
     true, guess = np.asarray(truth, dtype=np.float64), np.asarray(restored, dtype=np.float64)
     spread, middle = np.asarray(scale, dtype=np.float64), np.asarray(centre, dtype=np.float64)
@@ -134,13 +89,8 @@ def imputation_scores(
 def gene_errors(
     restored: npt.ArrayLike, truth: npt.ArrayLike, hidden: Mask, *, scale: npt.ArrayLike
 ) -> pd.DataFrame:
-    """RMSE and correlation of each gene over the samples that hide it.
-
-    Returns
-    -------
-    DataFrame
-        One row a gene: ``n``, ``rmse`` (standard deviations; NaN where never hidden) and ``correlation`` (0
-        where the restored or the true values do not vary).
+    """``n``, ``rmse`` (NaN where the gene is never hidden) and ``correlation`` (0 where values do not vary)
+    of each gene over the samples that hide it.
     """
     a = np.where(hidden, np.asarray(restored, dtype=np.float64), 0.0) / np.asarray(scale)
     b = np.where(hidden, np.asarray(truth, dtype=np.float64), 0.0) / np.asarray(scale)
@@ -164,22 +114,8 @@ def imputation_benchmark(
     centre: npt.ArrayLike,
     scale: npt.ArrayLike,
 ) -> pd.DataFrame:
-    """Scores of fitted imputers on the same hidden entries.
-
-    Parameters
-    ----------
-    imputers : mapping of str to fitted estimator
-    test : array of shape (n_samples, n_genes)
-        Samples that no imputer has seen, of other patients than the training samples. Not changed.
-    masks : mapping to ndarray of bool
-        Hidden entries by name, such as the missing rate or the platform; see `random_masks`.
-    centre, scale : array of shape (n_genes,)
-        Of the training samples.
-
-    Returns
-    -------
-    DataFrame
-        ``mask``, ``method``, then the columns of `imputation_scores`.
+    """``mask``, ``method`` and `imputation_scores` of fitted imputers on the same named masks of test
+    samples, of patients that no imputer has seen. `centre` and `scale` are of the training samples.
     """
     truth = np.asarray(test, dtype=np.float64)
     records = []
@@ -194,21 +130,7 @@ def imputation_benchmark(
 def gene_subsets(
     n_genes: int, sizes: Sequence[int], *, random_state: int
 ) -> dict[int, npt.NDArray[np.int64]]:
-    """Random subsets of genes, each holding the smaller ones.
-
-    Parameters
-    ----------
-    n_genes : int
-    sizes : sequence of int
-        How many genes; at most all.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    dict of int to ndarray of int
-        Increasing positions.
-    """
+    """Random subsets of genes by size, as increasing positions; each holds the smaller ones."""
     too_large = [size for size in sizes if not 1 <= size <= n_genes]
     if too_large:
         raise ValueError(f"sizes must be between 1 and {n_genes} genes, but {too_large[0]} came.")
@@ -228,19 +150,7 @@ def classification_scores(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> dic
 def labels_per_class(
     labels: npt.ArrayLike, n_labels: int, *, random_state: int | np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Positions of `n_labels` random samples of every class, or of all where a class has fewer.
-
-    Parameters
-    ----------
-    labels : array of shape (n,)
-    n_labels : int
-    random_state : int or numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int
-        Increasing.
-    """
+    """Increasing positions of `n_labels` random samples of every class, or of all where a class has fewer."""
     if n_labels < 1:
         raise ValueError(f"n_labels must be at least 1, but it is {n_labels}.")
     generator, classes = np.random.default_rng(random_state), np.asarray(labels)

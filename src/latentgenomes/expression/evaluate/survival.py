@@ -16,11 +16,13 @@ how many were censored. The Brier score at t is the mean of
     S(t|x)^2 1[t_i <= t, d_i = 1] / G(t_i-)  +  (1 - S(t|x))^2 1[t_i > t] / G(t).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.model_selection import StratifiedKFold
 
 from latentgenomes.expression.models.survival import check_survival
 
@@ -43,13 +45,7 @@ class StepFunction(NamedTuple):
 
 
 def kaplan_meier(times: npt.ArrayLike, events: npt.ArrayLike) -> StepFunction:
-    """Kaplan-Meier estimate of the probability of no event up to each event time.
-
-    Parameters
-    ----------
-    times, events : array of shape (n,)
-        Pass ``1 - events`` for the probability of not being censored.
-    """
+    """Kaplan-Meier probability of no event by each event time; with ``1 - events``, of not being censored."""
     t, d = np.asarray(times, dtype=np.float64), np.asarray(events, dtype=np.float64)
     distinct, group = np.unique(t, return_inverse=True)
     n_events = np.bincount(group, weights=d)
@@ -83,32 +79,14 @@ def _concordance(r: Array, t: Array, d: Array, weights: Array, limit: float) -> 
     if total == 0:
         raise ValueError(
             "A C-index needs at least one patient with an event who has another one after it, but there is "
-            "no such "
-            "pair. Use more patients, or a later limit."
+            "no such pair. Use more patients, or a later limit."
         )
     return float(concordant / total)
 
 
 def concordance_index(risks: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> float:
-    """Harrell's C-index: how often, of two comparable patients, the one of higher risk has the event first.
-
-    Parameters
-    ----------
-    risks, times, events : array of shape (n,)
-
-    Returns
-    -------
-    float
-        0.5 for risks that tell nothing, 1 for a perfect order. Equal risks count one half.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite, an outcome is refused by `check_survival`, or no pair is comparable.
-
-    References
-    ----------
-    Harrell et al. 1982, JAMA 247:2543.
+    """Harrell's C-index: how often, of two comparable patients, the one of higher risk has the event first;
+    equal risks count one half. Harrell et al. 1982, JAMA 247:2543.
     """
     r, t, d = _check_risks(risks, times, events)
     return _concordance(r, t, d, np.ones(len(t)), np.inf)
@@ -122,30 +100,9 @@ def ipcw_concordance_index(
     training: tuple[npt.ArrayLike, npt.ArrayLike],
     limit: float | None = None,
 ) -> float:
-    """Uno's C-index, with pairs weighted by the inverse probability of censoring.
-
-    Parameters
-    ----------
-    risks, times, events : array of shape (n,)
-    training : (times, events)
-        Of the training patients, for the censoring distribution.
-    limit : float, optional
-        Only events before this time count; by default the last time at which a training patient was still not
-        censored with positive probability.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        As `concordance_index`, or if an event before `limit` falls where the probability of not being
-        censored is 0.
-
-    References
-    ----------
-    Uno et al. 2011, Stat Med 30:1105.
+    """Uno's C-index, with pairs weighted by the inverse probability of censoring (Uno et al. 2011, Stat Med
+    30:1105). `training`, (times, events), gives the censoring distribution. Only events before `limit` count;
+    by default the last time at which a training patient was still not censored with positive probability.
     """
     r, t, d = _check_risks(risks, times, events)
     censoring = _censoring(training)
@@ -174,48 +131,24 @@ def brier_scores(
     *,
     training: tuple[npt.ArrayLike, npt.ArrayLike],
 ) -> pd.DataFrame:
-    """Brier score at each time, weighted by the inverse probability of censoring.
-
-    Parameters
-    ----------
-    survival : array of shape (n, n_times)
-        Predicted probabilities of no event up to each time, in [0, 1].
-    grid : array of shape (n_times,)
-        Increasing times, before the end of follow-up of the training patients.
-    times, events : array of shape (n,)
-    training : (times, events)
-        Of the training patients, for the censoring distribution and the reference.
-
-    Returns
-    -------
-    DataFrame
-        ``time``, ``brier`` and ``reference``, the score of the training patients' Kaplan-Meier curve for
-        everybody.
-
-    Raises
-    ------
-    ValueError
-        If a probability is outside [0, 1], the shapes do not fit, or a time lies where no patient could be
-        seen.
-
-    References
-    ----------
-    Graf et al. 1999, Stat Med 18:2529.
+    """Brier score at each time, weighted by the inverse probability of censoring (Graf et al. 1999, Stat Med
+    18:2529). `survival` holds probabilities of no event, (n, n_times); `grid` times that increase and end
+    before the follow-up of the `training` patients. Columns: ``time``, ``brier`` and ``reference``, the score
+    of the training patients' Kaplan-Meier curve for everybody.
     """
     predicted, points = np.asarray(survival, dtype=np.float64), np.asarray(grid, dtype=np.float64)
     t, d = check_survival(np.column_stack([np.asarray(times, float), np.asarray(events, float)]))
     if predicted.shape != (len(t), len(points)):
         raise ValueError(
             f"survival must have one row a patient and one column a time, ({len(t)}, {len(points)}), but "
-            f"its shape is "
-            f"{predicted.shape}. Pass what predict_survival_function gave at these times."
+            f"its shape is {predicted.shape}. Pass what predict_survival_function gave at these times."
         )
     bad = ~((predicted >= 0) & (predicted <= 1))
     if bad.any():
         raise ValueError(
             f"survival must hold probabilities in [0, 1], but {bad.sum()} of {bad.size} entries are not; "
-            f"the first is "
-            f"{predicted[tuple(np.argwhere(bad)[0])]:g}. Pass probabilities of no event, not hazards."
+            f"the first is {predicted[tuple(np.argwhere(bad)[0])]:g}. Pass probabilities of no event, not "
+            "hazards."
         )
     if len(points) == 0 or (np.diff(points) <= 0).any():
         raise ValueError(f"grid must hold increasing times, but it is {points.tolist()[:5]}.")
@@ -223,8 +156,7 @@ def brier_scores(
     if points[-1] >= _end_of_follow_up(censoring):
         raise ValueError(
             f"grid must end before {_end_of_follow_up(censoring):g}, when every training patient was "
-            f"censored, but it "
-            f"ends at {points[-1]:g}. Choose an earlier last time."
+            f"censored, but it ends at {points[-1]:g}. Choose an earlier last time."
         )
     had = (t[:, None] <= points) & (d[:, None] == 1)
     chance = censoring.at(t, before=True)[:, None]
@@ -241,13 +173,7 @@ def brier_scores(
 
 
 def integrated_brier_score(scores: pd.DataFrame) -> float:
-    """Mean of the Brier score over its range of times, by the trapezoid rule; lower is better.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        From `brier_scores`, with at least two times.
-    """
+    """Mean of `brier_scores` over its range of times, two or more, by the trapezoid rule; lower is better."""
     if len(scores) < 2:
         raise ValueError(
             f"An integral needs at least 2 times, but scores hold {len(scores)}. Use a finer grid."
@@ -259,22 +185,8 @@ def integrated_brier_score(scores: pd.DataFrame) -> float:
 def calibration(
     survival: npt.ArrayLike, time: float, times: npt.ArrayLike, events: npt.ArrayLike, *, n_groups: int = 5
 ) -> pd.DataFrame:
-    """Predicted against observed survival at one time, in groups of increasing predicted survival.
-
-    Parameters
-    ----------
-    survival : array of shape (n,)
-        Predicted probabilities of no event up to `time`.
-    time : float
-    times, events : array of shape (n,)
-    n_groups : int
-        Groups of nearly equal size.
-
-    Returns
-    -------
-    DataFrame
-        One row a group: ``group``, ``n``, ``predicted`` (mean), ``observed`` (Kaplan-Meier) and
-        ``standard_error`` of it after Greenwood.
+    """Predicted against observed survival at one time, in groups of increasing predicted `survival`, (n,):
+    ``group``, ``n``, ``predicted`` (mean), ``observed`` (Kaplan-Meier), ``standard_error`` after Greenwood.
     """
     predicted = np.asarray(survival, dtype=np.float64)
     _, t, d = _check_risks(predicted, times, events)
@@ -309,25 +221,9 @@ def _kaplan_meier_with_error(times: Array, events: Array, time: float) -> tuple[
 
 
 def survival_curves(times: npt.ArrayLike, events: npt.ArrayLike, groups: npt.ArrayLike) -> pd.DataFrame:
-    """Kaplan-Meier curve of each group, with 95% intervals and numbers at risk.
-
-    Parameters
-    ----------
-    times, events : array of shape (n,)
-    groups : array of shape (n,)
-        Name of each patient's group.
-
-    Returns
-    -------
-    DataFrame
-        One row for time 0 and for every time at which someone had the event or was censored: ``group``,
-        ``time``, ``survival``, ``lower`` and ``upper`` (Greenwood, on the scale of log(-log S)), ``at_risk``
-        (just before that time).
-
-    Raises
-    ------
-    ValueError
-        If an outcome is refused by `check_survival`.
+    """Kaplan-Meier curve of each group, with 95% intervals and numbers at risk. One row for time 0 and for
+    every time at which someone had the event or was censored: ``group``, ``time``, ``survival``, ``lower``
+    and ``upper`` (Greenwood, on the scale of log(-log S)), ``at_risk`` (just before that time).
     """
     names = np.asarray(groups).astype(str)
     outcome = np.column_stack([np.asarray(times, float), np.asarray(events, float)])
@@ -350,3 +246,23 @@ def survival_curves(times: npt.ArrayLike, events: npt.ArrayLike, groups: npt.Arr
         table = pd.concat([pd.DataFrame(start), pd.DataFrame({**columns, "at_risk": at_risk})])
         tables.append(table.assign(group=name))
     return pd.concat(tables, ignore_index=True)
+
+
+def survival_splits(
+    events: npt.ArrayLike, *, n_splits: int = 5, n_repeats: int = 10, random_state: int = 0
+) -> Iterator[tuple[str, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Repeated cross-validation with the share of events kept in every fold: name "repeat.fold", train, test.
+    With several rows of a patient, split by patient instead. Each repeat has its own seed.
+    """
+    d = np.asarray(events, dtype=np.float64)
+    n_events = int((d == 1).sum())
+    if n_events < n_splits:
+        raise ValueError(
+            f"A cohort must have an event for every fold, but it has {n_events} events for {n_splits} folds. "
+            "Use fewer folds, or leave the cohort out."
+        )
+    strata = d if n_splits <= len(d) - n_events else np.zeros(len(d))
+    for repeat in range(n_repeats):
+        folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state + repeat)
+        for fold, (train, test) in enumerate(folds.split(strata[:, None], strata)):
+            yield f"{repeat}.{fold}", train, test

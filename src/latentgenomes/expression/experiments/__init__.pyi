@@ -2,20 +2,20 @@ from latentgenomes.expression.experiments import tables
 from latentgenomes.expression.experiments.imputation import (
     METHOD_NAMES,
     compare_imputers,
+    load_dataset,
     paired_over_patients,
 )
-from latentgenomes.expression.experiments.masking import load_dataset
 from latentgenomes.expression.experiments.platforms import (
     both_platforms,
     compare_platforms,
     compare_structures,
 )
-from latentgenomes.expression.experiments.risk_models import compare_heads
 from latentgenomes.expression.experiments.survival import (
     ARMS,
     SurvivalSettings,
     choose_penalties,
     compare_arms,
+    compare_heads,
     compare_over_cohorts,
     load_cohorts,
 )

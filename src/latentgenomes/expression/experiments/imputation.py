@@ -1,8 +1,9 @@
 """All imputers on the same splits and the same masks, resumable.
 
-A task is a data set and a seed: the seed draws the patients of the training, validation and test part, and
-the masks. Every method sees the same training samples and fills the same holes. The validation samples serve
-only for the weights of the stack. A finished method is kept as a file, so that a killed run goes on.
+A task is a data set and a seed: the seed draws the patients of the training, validation and test part, the
+genes, and the masks. Every method sees the same training samples and fills the same holes. The validation
+samples serve only for the weights of the stack. A finished method is kept as a file, so that a killed run
+goes on.
 """
 
 import json
@@ -17,23 +18,108 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401  scikit-learn asks for it
 from sklearn.frozen import FrozenEstimator
 
 from latentgenomes.core.checks import list_names
 from latentgenomes.core.compare import paired_differences
 from latentgenomes.core.provenance import replacing
-from latentgenomes.expression.evaluate.restoration import gene_errors, imputation_scores, impute
-from latentgenomes.expression.experiments.masking import (
-    ImputationTask,
-    load_dataset,
-    make_task,
+from latentgenomes.core.splits import check_disjoint, grouped_split
+from latentgenomes.expression.data.cohorts import (
+    ExpressionData,
+    detected_everywhere,
+    load_mirna,
+    load_paired_mrna,
+    one_tumour_each,
+)
+from latentgenomes.expression.evaluate.restoration import (
+    Mask,
+    gene_errors,
+    imputation_scores,
+    impute,
+    random_masks,
 )
 from latentgenomes.expression.models.restorer import MaskedRestorer
 from latentgenomes.expression.models.stack import StackedImputer
-from latentgenomes.expression.verbs.methods import METHODS, ImputationSettings
+from latentgenomes.expression.simulate import simulate_expression
+from latentgenomes.expression.verbs.impute import METHODS, ImputationSettings
 
 Array = npt.NDArray[np.float64]
+DATASETS = ("mirna", "mrna", "simulated")
+
+
+@dataclass(frozen=True)
+class ImputationTask:
+    """One split of one data set, without NaN, and its hidden entries by missing rate, such as ``"0.5"``."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    centre: Array
+    scale: Array
+    patients: npt.NDArray[np.str_]
+    masks: dict[str, Mask]
+
+
+def load_dataset(dataset: str) -> ExpressionData:
+    """Tumours of a comparison: "mirna", "mrna" or "simulated"; ValueError for another name."""
+    if dataset == "mirna":
+        return detected_everywhere(one_tumour_each(load_mirna()))
+    if dataset == "mrna":
+        data = load_paired_mrna()
+        return data.select(data.samples["is_tumour"].astype(bool), "normal tissue")
+    if dataset == "simulated":
+        return simulate_expression(random_state=0).data
+    raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, but it is {dataset!r}. Name one.")
+
+
+def make_task(
+    data: ExpressionData, *, by: str, seed: int, settings: ImputationSettings | None = None
+) -> ImputationTask:
+    """Split by patient, choose genes by the training part, and draw the masks. ``by="detected"`` keeps the
+    genes above their lowest value in most training samples, otherwise they are random. ValueError if there
+    are too few samples for the three parts.
+    """
+    chosen = settings or ImputationSettings()
+    patients = data.samples["patient"].to_numpy().astype(str)
+    n_held = chosen.n_test + chosen.n_validation
+    if n_held * 2 > len(patients):
+        raise ValueError(
+            f"n_test + n_validation must be at most half of the samples, but they are {n_held} of "
+            f"{len(patients)}. Lower them."
+        )
+    train, held = grouped_split(patients, test_fraction=1.1 * n_held / len(patients), random_state=seed)
+    share = chosen.n_test / n_held
+    later, test = grouped_split(patients[held], test_fraction=share, random_state=seed)
+    rng = np.random.default_rng([seed, 1])
+    parts = [rng.permutation(train), rng.permutation(held[later]), rng.permutation(held[test])]
+    sizes = (chosen.max_training or len(train), chosen.n_validation, chosen.n_test)
+    train, later, test = (np.sort(part[:size]) for part, size in zip(parts, sizes, strict=True))
+    check_disjoint(train, np.r_[later, test], patients)
+    check_disjoint(later, test, patients)
+    values = data.values.astype(np.float64)
+    seen = values.iloc[train]
+    drawn = pd.Series(np.random.default_rng([seed, 3]).uniform(size=values.shape[1]), values.columns)
+    rank = (seen > seen.min()).mean() if by == "detected" else drawn
+    genes = rank.sort_values(ascending=False, kind="stable").index[: chosen.n_genes]
+    kept = values.loc[:, values.columns.isin(genes)]
+    masks = {
+        f"{rate:g}": random_masks(
+            (len(test), kept.shape[1]), rate, random_state=np.random.default_rng([seed, 2, i])
+        )
+        for i, rate in enumerate(chosen.rates)
+    }
+    fitted = kept.iloc[train]
+    return ImputationTask(
+        fitted,
+        kept.iloc[later],
+        kept.iloc[test],
+        fitted.mean().to_numpy(),
+        fitted.std(ddof=0).to_numpy(),
+        patients[test],
+        masks,
+    )
+
+
 STACKED = ("knn", "ridge", "local_ridge", "mixture", "restorer")
 _PARTS = ("scores", "samples", "genes")
 _STACK_RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -41,17 +127,7 @@ _STACK_RATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of all methods.
-
-    Attributes
-    ----------
-    scores : pandas.DataFrame
-        dataset, seed, mask, method, rmse, correlation, gene_correlation, n, fit_seconds (CPU).
-    samples : pandas.DataFrame
-        RMSE of each test sample: dataset, seed, mask, method, patient, rmse.
-    genes : pandas.DataFrame
-        RMSE and correlation of each gene: dataset, seed, mask, method, gene, rmse, correlation.
-    """
+    """Scores of all methods, with fit_seconds (CPU), and errors of each test sample and of each gene."""
 
     scores: pd.DataFrame
     samples: pd.DataFrame
@@ -63,7 +139,6 @@ METHOD_NAMES = (*METHODS, "stack")
 
 class Remembered(TransformerMixin, BaseEstimator):
     """A fitted imputer that keeps its answers, for the stack asks its members again for what they filled.
-
     Within one task a pattern of holes, drawn at random, belongs to one set of samples.
     """
 
@@ -92,28 +167,8 @@ def compare_imputers(
     settings: ImputationSettings | None = None,
     folder: str | Path | None = None,
 ) -> Comparison:
-    """Fit and judge imputers on the same splits and masks.
-
-    Parameters
-    ----------
-    dataset : str
-        See `load_dataset`.
-    methods : sequence of str
-        Of `METHOD_NAMES`. ``"stack"`` adds those of `STACKED` that are among them.
-    seeds : sequence of int
-        Each a split, a set of masks, and a start of the networks.
-    settings : ImputationSettings, optional
-    folder : str or Path, optional
-        Where finished methods are kept.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    ValueError
-        If a method or the data set is unknown.
+    """Fit and judge `METHOD_NAMES` on the same splits and masks of a data set. Each seed is a split, a set of
+    masks, and a start of the networks. ``"stack"`` adds those of `STACKED` that are among the methods.
     """
     unknown = [name for name in methods if name not in METHOD_NAMES]
     if unknown:
@@ -225,24 +280,15 @@ def _judge(task: ImputationTask, imputer: Remembered, names: dict[str, Any], sec
 
 
 def paired_over_patients(samples: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
-    """Differences of the methods to a baseline in the RMSE of a sample, paired over patients.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        Of a `Comparison`. Where seeds test a patient again, the mean counts.
-    baseline : str
-        A method.
-
-    Returns
-    -------
-    DataFrame
-        mask, then the columns of `latentgenomes.core.compare.paired_differences`; lower is better.
-    """
+    """Differences to a baseline in the RMSE of a sample (its mean over seeds), over patients, by mask."""
     means = samples.groupby(["mask", "method", "patient"], sort=False)["rmse"].mean().reset_index()
-    tables = []
-    for mask, table in means.groupby("mask", sort=False):
-        wide = table.rename(columns={"patient": "split", "rmse": "score"})
-        tables.append(paired_differences(wide, baseline=baseline).assign(mask=mask))
-    joined = pd.concat(tables, ignore_index=True)
-    return joined[["mask", *(column for column in joined.columns if column != "mask")]]
+    return paired_by("mask", means.rename(columns={"patient": "split", "rmse": "score"}), baseline)
+
+
+def paired_by(key: str, scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """`paired_differences` of split, method and score for each value of a column, which comes first."""
+    tables = {
+        value: paired_differences(table, baseline=baseline)
+        for value, table in scores.groupby(key, sort=False)
+    }
+    return pd.concat(tables, names=[key]).reset_index(level=0).reset_index(drop=True)

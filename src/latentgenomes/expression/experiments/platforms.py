@@ -35,8 +35,8 @@ from latentgenomes.expression.evaluate.restoration import (
     panel_masks,
     random_masks,
 )
-from latentgenomes.expression.experiments.masking import Array, load_dataset, make_task
-from latentgenomes.expression.verbs.methods import METHODS, ImputationSettings
+from latentgenomes.expression.experiments.imputation import Array, load_dataset, make_task
+from latentgenomes.expression.verbs.impute import METHODS, ImputationSettings
 
 PLATFORMS = ("GA", "HiSeq")
 PLAIN_METHODS = ("knn", "ridge", "local_ridge", "mixture")
@@ -46,16 +46,7 @@ _N_PANELS = 3
 
 
 def structured_masks(train: Array, n_samples: int, *, seed: int) -> dict[str, Mask]:
-    """Masks of the three kinds at the head of this module, hiding nearly the same share of genes.
-
-    Parameters
-    ----------
-    train : ndarray of shape (n_training, n_genes)
-        Tells which genes are co-expressed.
-    n_samples : int
-        Rows of the masks.
-    seed : int
-    """
+    """The three masks at the head of this module; `train`, (n, n_genes), tells which are co-expressed."""
     rng = np.random.default_rng([seed, 4])
     n_genes = train.shape[1]
     n_kept = round(_KEPT * n_genes)
@@ -80,21 +71,7 @@ def structured_masks(train: Array, n_samples: int, *, seed: int) -> dict[str, Ma
 def compare_structures(
     dataset: str, *, seeds: Sequence[int] = (0, 1, 2), settings: ImputationSettings | None = None
 ) -> pd.DataFrame:
-    """Scores of the plain imputers under the three kinds of masks.
-
-    Parameters
-    ----------
-    dataset : str
-        See `latentgenomes.expression.experiments.masking.load_dataset`.
-    seeds : sequence of int
-    settings : ImputationSettings, optional
-
-    Returns
-    -------
-    DataFrame
-        seed, mask, missing (share of the genes hidden), method, and the scores of
-        `latentgenomes.expression.evaluate.restoration.imputation_scores`.
-    """
+    """`imputation_scores` under the three masks, with seed, mask, missing (share hidden) and method."""
     chosen = settings or ImputationSettings(max_training=3000, n_test=200)
     data, by = load_dataset(dataset), "detected" if dataset == "mirna" else "chance"
     tables = []
@@ -110,20 +87,7 @@ def compare_structures(
 
 
 def both_platforms(data: ExpressionData, *, min_samples: int = 60) -> ExpressionData:
-    """Samples of the cohorts that were measured on both platforms often enough.
-
-    Parameters
-    ----------
-    data : ExpressionData
-        Of `latentgenomes.expression.data.cohorts.load_mirna`.
-    min_samples : int
-        Of each platform in a cohort.
-
-    Raises
-    ------
-    ValueError
-        If there is no such cohort.
-    """
+    """Samples of the cohorts with `min_samples` on each platform; ValueError if there is no such cohort."""
     counts = pd.crosstab(data.samples["cohort"], data.samples["platform"]).reindex(
         columns=list(PLATFORMS), fill_value=0
     )
@@ -143,25 +107,8 @@ def compare_platforms(
     n_test: int = 150,
     settings: ImputationSettings | None = None,
 ) -> pd.DataFrame:
-    """Restore miRNAs of one platform with imputers trained on the other.
-
-    All training sets have one size, and as many samples of each cohort.
-
-    Parameters
-    ----------
-    seeds : sequence of int
-    rate : float
-        Missing rate.
-    n_test : int
-        Samples of each platform.
-    settings : ImputationSettings, optional
-
-    Returns
-    -------
-    DataFrame
-        seed, trained (platform), tested (platform), method, n_training, and the scores of
-        `imputation_scores`, in standard deviations of all training samples
-        of both platforms.
+    """Restore miRNAs of one platform with imputers trained on the other, or on both, with as many samples of
+    each cohort. Scores are in standard deviations of the training samples of both platforms.
     """
     chosen = settings or ImputationSettings()
     data = both_platforms(detected_everywhere(one_tumour_each(load_mirna())))
@@ -194,16 +141,7 @@ def compare_platforms(
 def matched_sets(
     samples: pd.DataFrame, positions: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """As many samples of each cohort from GA, from HiSeq, and from both, half and half.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        With columns cohort and platform.
-    positions : ndarray of int
-        What stands for each row of `samples` in the answer.
-    rng : numpy.random.Generator
-    """
+    """As many `positions` (rows of `samples`) of each cohort from GA, from HiSeq, and from both in halves."""
     drawn: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in (*PLATFORMS, "both")}
     for cohort in sorted(samples["cohort"].unique()):
         inside = (samples["cohort"] == cohort).to_numpy()

@@ -17,6 +17,17 @@ observed + true                 both
 
 Every arm is fitted with every penalty. `choose_penalties` then takes for each cohort the penalty that was
 best in the other cohorts, arm by arm, so that no arm gains by being penalised more fittingly.
+
+`compare_heads` sets ridge Cox models on all genes beside those on principal components, judged in four ways:
+
+==================  ==========================================================================================
+column              meaning
+==================  ==========================================================================================
+``score``           Harrell's C-index
+``ipcw``            Uno's C-index, up to the time before which nine tenths of the training events fall
+``brier``           integrated Brier score up to that time; lower is better
+``brier_null``      that of the Kaplan-Meier curve for everybody
+==================  ==========================================================================================
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,15 +40,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from latentgenomes.core.compare import paired_differences
 from latentgenomes.core.provenance import replacing
 from latentgenomes.expression.data.cohorts import SURVIVAL_COHORTS, load_zscores
 from latentgenomes.expression.data.outcomes import clean_outcomes
-from latentgenomes.expression.evaluate.resampling import survival_splits
 from latentgenomes.expression.evaluate.restoration import gene_subsets
-from latentgenomes.expression.evaluate.survival import concordance_index
+from latentgenomes.expression.evaluate.survival import (
+    brier_scores,
+    calibration,
+    concordance_index,
+    integrated_brier_score,
+    ipcw_concordance_index,
+    survival_splits,
+)
+from latentgenomes.expression.experiments.imputation import paired_by
 from latentgenomes.expression.models.imputers import LocalRidgeImputer
-from latentgenomes.expression.models.newton import ridge_path, rotate
+from latentgenomes.expression.models.newton import RidgeModel, ridge_path, rotate
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -53,21 +70,7 @@ ARMS = (
 
 @dataclass(frozen=True)
 class SurvivalSettings:
-    """Sizes of the comparison.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        Numbers of observed genes; a larger set holds the smaller ones.
-    n_anchors : int
-        Genes that are restored.
-    n_splits, n_repeats : int
-        Folds, and how often they are drawn.
-    alphas : tuple of float
-        Penalties of the arms, decreasing.
-    seed : int
-        Of the observed genes and of the splits.
-    """
+    """Numbers of observed genes (nested), restored anchors, folds and repeats; penalties, decreasing."""
 
     sizes: tuple[int, ...] = (16, 64, 256)
     n_anchors: int = 50
@@ -79,17 +82,7 @@ class SurvivalSettings:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Patients of one cohort with a usable outcome.
-
-    Attributes
-    ----------
-    values : pandas.DataFrame of shape (n_patients, n_genes)
-        z-scores of genes that all cohorts have.
-    outcome : ndarray of shape (n_patients, 2)
-        Time in days, event.
-    n_excluded : int
-        Patients left out.
-    """
+    """Patients with z-scores of shared genes, outcome (n, 2) of days and event, and how many are left out."""
 
     values: pd.DataFrame
     outcome: Array
@@ -97,22 +90,7 @@ class Cohort:
 
 
 def load_cohorts(cohorts: Sequence[str] = SURVIVAL_COHORTS) -> dict[str, Cohort]:
-    """Cohorts of z-scores over the genes that all of them have.
-
-    Parameters
-    ----------
-    cohorts : sequence of str
-        At least two: the restoration is trained on the others.
-
-    Returns
-    -------
-    dict of str to Cohort
-
-    Raises
-    ------
-    ValueError
-        If fewer than two cohorts are named, one is unknown, or one is too small to be split.
-    """
+    """Cohorts of z-scores over the genes that all have; two at least, for each is restored by the others."""
     if len(cohorts) < 2:
         raise ValueError(f"cohorts must name two at least, but {len(cohorts)} came. Name one more.")
     loaded = {name: load_zscores(name) for name in cohorts}
@@ -127,20 +105,7 @@ def load_cohorts(cohorts: Sequence[str] = SURVIVAL_COHORTS) -> dict[str, Cohort]
 
 
 def ridge_risks(train: Array, test: Array, outcome: Array, alphas: Sequence[float]) -> list[Array]:
-    """Log hazards of the test patients under each penalty, features scaled by the training patients.
-
-    Parameters
-    ----------
-    train, test : ndarray of shape (n, p)
-    outcome : ndarray of shape (n_train, 2)
-        Time, event.
-    alphas : sequence of float
-        Penalties; decreasing is fastest.
-
-    Returns
-    -------
-    list of ndarray of shape (n_test,)
-    """
+    """Log hazards of the test patients under each penalty, features scaled by the training patients."""
     mean, scale = train.mean(0), train.std(0)
     scale = np.where(scale > 0, scale, 1.0)
     centred, held_out = (train - mean) / scale, (test - mean) / scale
@@ -151,22 +116,7 @@ def ridge_risks(train: Array, test: Array, outcome: Array, alphas: Sequence[floa
 
 
 def prognostic_genes(values: Array, outcome: Array, candidates: Indices, n_genes: int) -> Indices:
-    """Candidates most related to survival: score test of each gene in a Cox model without others.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, p)
-        Of the training patients.
-    outcome : ndarray of shape (n, 2)
-    candidates : ndarray of int
-        Positions of genes to choose from.
-    n_genes : int
-
-    Returns
-    -------
-    ndarray of int
-        Positions, the strongest first.
-    """
+    """Candidates (positions) most related to survival, strongest first, by the score test of each alone."""
     times, events = outcome.T
     at_risk = (times[:, None] <= times[None, :]).astype(np.float64)  # row: an event; column: who is at risk
     hazard = (events / at_risk.sum(1)) @ at_risk  # cumulative, of each patient
@@ -182,21 +132,8 @@ def compare_arms(
     settings: SurvivalSettings | None = None,
     folder: str | Path | None = None,
 ) -> pd.DataFrame:
-    """C-index of every arm, size, penalty and split.
-
-    Parameters
-    ----------
-    cohorts : mapping of str to Cohort
-        From `load_cohorts`.
-    settings : SurvivalSettings, optional
-    folder : str or Path, optional
-        Where finished cohorts are kept.
-
-    Returns
-    -------
-    DataFrame
-        cohort, split, size, arm, alpha, score, and restored_correlation, of the restored with the true
-        values of the anchors in the test patients.
+    """C-index of every arm, size, penalty and split, and restored_correlation, of the restored with the true
+    anchors in the test patients. Finished cohorts are kept in `folder`.
     """
     chosen = settings or SurvivalSettings()
     tables = []
@@ -269,25 +206,7 @@ def _mean_correlation(restored: npt.NDArray[Any], truth: npt.NDArray[Any]) -> fl
 
 
 def choose_penalties(scores: pd.DataFrame, by: Sequence[str] = ("size", "arm")) -> pd.DataFrame:
-    """Mean score of each cohort under the penalty that was best in the other cohorts.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        cohort, alpha, score, and the columns of `by`.
-    by : sequence of str
-        A penalty is chosen for each combination of these.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `by`, cohort, alpha (the chosen one) and score (mean over splits).
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two cohorts.
-    """
+    """Mean score of each cohort under the penalty, one for each of `by`, that was best in the others."""
     keys = list(by)
     means = scores.groupby([*keys, "cohort", "alpha"], sort=False)["score"].mean().reset_index()
     if means["cohort"].nunique() < 2:
@@ -302,24 +221,97 @@ def choose_penalties(scores: pd.DataFrame, by: Sequence[str] = ("size", "arm")) 
     return pd.DataFrame(rows)
 
 
-def compare_over_cohorts(chosen: pd.DataFrame, *, baseline: str = "observed") -> pd.DataFrame:
-    """Paired differences of the arms to a baseline, over cohorts, for each number of observed genes.
+def compare_over_cohorts(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Paired differences of the arms to the observed genes, over cohorts, for each number of genes."""
+    named = chosen.rename(columns={"cohort": "split", "arm": "method"})
+    return paired_by("size", named.sort_values("size", kind="stable"), "observed")
 
-    Parameters
-    ----------
-    chosen : DataFrame
-        From `choose_penalties`.
-    baseline : str
-        An arm.
 
-    Returns
-    -------
-    DataFrame
-        size, then the columns of `latentgenomes.core.compare.paired_differences`, one split a cohort.
+HEADS = ("all genes", "30 PCs")
+ALPHAS = (30.0, 10.0, 3.0, 1.0, 0.3)
+_N_COMPONENTS = 30
+_GRID = np.linspace(0.1, 0.9, 9)  # quantiles of the training event times
+#: Days at which predicted and observed survival are compared.
+CALIBRATION_TIME = 2 * 365.25
+
+
+def compare_heads(
+    cohorts: Mapping[str, Cohort],
+    *,
+    n_splits: int = 5,
+    n_repeats: int = 10,
+    alphas: Sequence[float] = ALPHAS,
+    seed: int = 0,
+    folder: str | Path | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score both models under every penalty, decreasing, on every split of every cohort. The predictions hold
+    for each patient survival, the probability of no event for two years, by the model of the first repeat
+    that did not see the patient. Finished cohorts are kept in `folder`.
     """
+    settings = (n_splits, n_repeats, tuple(alphas), seed)
     tables = []
-    for size, table in chosen.groupby("size", sort=True):
-        wide = table.rename(columns={"cohort": "split", "arm": "method"})
-        tables.append(paired_differences(wide, baseline=baseline).assign(size=size))
-    joined = pd.concat(tables, ignore_index=True)
-    return joined[["size", *(column for column in joined.columns if column != "size")]]
+    for name, cohort in cohorts.items():
+        stem = f"heads-{name}-{crc32(repr(settings).encode()):08x}"
+        records = [None if folder is None else Path(folder) / f"{stem}-{part}.csv.gz" for part in "sp"]
+        if all(record is not None and record.is_file() for record in records):
+            tables.append([pd.read_csv(record, dtype={"split": str}) for record in records if record])
+            continue
+        splits = survival_splits(
+            cohort.outcome[:, 1], n_splits=n_splits, n_repeats=n_repeats, random_state=seed
+        )
+        found = [_split_scores(cohort, *split, alphas) for split in splits]
+        pair = [pd.concat(part, ignore_index=True).assign(cohort=name) for part in zip(*found, strict=True)]
+        pair[1] = pair[1][pair[1]["split"].str.startswith("0.")].drop(columns="split")
+        for record, table in zip(records, pair, strict=True):
+            if record is not None:
+                with replacing(record) as path:
+                    table.to_csv(path, index=False)
+        tables.append(pair)
+    scores, predictions = (pd.concat(part, ignore_index=True) for part in zip(*tables, strict=True))
+    return scores, predictions
+
+
+def _split_scores(
+    cohort: Cohort, split: str, train: Indices, test: Indices, alphas: Sequence[float]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    values, outcome = cohort.values.to_numpy(), cohort.outcome
+    mean, scale = values[train].mean(0), values[train].std(0)
+    scale = np.where(scale > 0, scale, 1.0)
+    scores, rows = rotate((values[train] - mean) / scale)  # columns by falling variance
+    held_out = (values[test] - mean) / scale @ rows.T
+    records, predictions = [], []
+    for arm, width in zip(HEADS, (None, _N_COMPONENTS), strict=True):
+        models = ridge_path(scores[:, :width], outcome[train], alphas)
+        for alpha, model in zip(alphas, models, strict=True):
+            risks = held_out[:, :width] @ model.coefficients
+            about: dict[str, Any] = {"split": split, "arm": arm, "alpha": alpha}
+            records.append({**about, **_measures(risks, model, outcome[train], outcome[test])})
+            survival = model.survival(risks, [CALIBRATION_TIME])[:, 0]
+            known: dict[str, Any] = {"patient": cohort.values.index[test], "survival": survival}
+            ends = {"time": outcome[test, 0], "event": outcome[test, 1]}
+            predictions.append(pd.DataFrame({**known, **ends}).assign(**about))
+    return pd.DataFrame(records), pd.concat(predictions)
+
+
+def _measures(risks: Array, model: RidgeModel, train: Array, test: Array) -> dict[str, float]:
+    training = (train[:, 0], train[:, 1])
+    grid = np.unique(np.quantile(train[train[:, 1] == 1, 0], _GRID))
+    table = brier_scores(model.survival(risks, grid), grid, *test.T, training=training)
+    null = table.drop(columns="brier").rename(columns={"reference": "brier"})
+    return {
+        "score": concordance_index(risks, *test.T),
+        "ipcw": ipcw_concordance_index(risks, *test.T, training=training, limit=grid[-1]),
+        "brier": integrated_brier_score(table),
+        "brier_null": integrated_brier_score(null),
+    }
+
+
+def calibration_table(predictions: pd.DataFrame, alphas: Mapping[str, float]) -> pd.DataFrame:
+    """`calibration` at two years of the patients of all cohorts, under one penalty for each arm."""
+    tables = []
+    for arm, alpha in alphas.items():
+        part = predictions[(predictions["arm"] == arm) & (predictions["alpha"] == alpha)]
+        columns = (part[name].to_numpy() for name in ("time", "event"))
+        table = calibration(part["survival"].to_numpy(), CALIBRATION_TIME, *columns)
+        tables.append(table.assign(arm=arm, alpha=alpha))
+    return pd.concat(tables, ignore_index=True)

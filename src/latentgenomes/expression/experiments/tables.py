@@ -10,9 +10,14 @@ import pandas as pd
 from latentgenomes.core.compare import paired_differences
 from latentgenomes.expression.data.cohorts import PAIRED_CANCERS, SURVIVAL_COHORTS
 from latentgenomes.expression.experiments.imputation import Comparison, paired_over_patients
-from latentgenomes.expression.experiments.risk_models import HEADS, calibration_table
-from latentgenomes.expression.experiments.survival import Cohort, choose_penalties, compare_over_cohorts
-from latentgenomes.expression.verbs.methods import ImputationSettings
+from latentgenomes.expression.experiments.survival import (
+    HEADS,
+    Cohort,
+    calibration_table,
+    choose_penalties,
+    compare_over_cohorts,
+)
+from latentgenomes.expression.verbs.impute import ImputationSettings
 
 Tables = dict[str, pd.DataFrame]
 
@@ -42,15 +47,7 @@ _GENE_METHODS = ("knn", "ridge", "local_ridge", "mixture", "restorer", "stack")
 
 
 def imputation_tables(found: Comparison, name: str) -> Tables:
-    """Scores, paired differences over patients, and errors of each gene with 80% missing.
-
-    Parameters
-    ----------
-    found : Comparison
-        With the methods local_ridge and stack.
-    name : str
-        What the tables are called.
-    """
+    """Scores, paired differences over patients, and errors of each gene with 80% missing."""
     paired = [
         paired_over_patients(found.samples, baseline=baseline).assign(baseline=baseline)
         for baseline in ("local_ridge", "stack")
@@ -61,14 +58,7 @@ def imputation_tables(found: Comparison, name: str) -> Tables:
 
 
 def survival_tables(cohorts: Mapping[str, Cohort], scores: pd.DataFrame) -> Tables:
-    """Means of the arms, the penalties chosen, paired differences over cohorts, and the cohorts.
-
-    Parameters
-    ----------
-    cohorts : mapping of str to Cohort
-    scores : DataFrame
-        From `latentgenomes.expression.experiments.survival.compare_arms`.
-    """
+    """Means of the arms, the penalties chosen, paired differences over cohorts, and the cohorts."""
     keys = ["cohort", "size", "arm", "alpha"]
     means = scores.groupby(keys, sort=False)[["score", "restored_correlation"]].mean().round(5)
     about = pd.DataFrame(
@@ -89,13 +79,7 @@ def survival_tables(cohorts: Mapping[str, Cohort], scores: pd.DataFrame) -> Tabl
 
 
 def head_tables(scores: pd.DataFrame, predictions: pd.DataFrame) -> Tables:
-    """Both heads under their chosen penalties, all penalties, paired differences, and calibration.
-
-    Parameters
-    ----------
-    scores, predictions : DataFrame
-        From `latentgenomes.expression.experiments.risk_models.compare_heads`.
-    """
+    """Both heads under their chosen penalties, all penalties, paired differences, and calibration."""
     measures = ["score", "ipcw", "brier", "brier_null"]
     means = scores.groupby(["cohort", "arm", "alpha"], sort=False)[measures].mean().round(5).reset_index()
     chosen = choose_penalties(scores, by=["arm"]).merge(
@@ -112,30 +96,17 @@ def head_tables(scores: pd.DataFrame, predictions: pd.DataFrame) -> Tables:
 
 
 def page_tables(stored: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, pd.DataFrame]]:
-    """Small tables for the pages of the book, from the stored ones.
-
-    Parameters
-    ----------
-    stored : mapping of str to DataFrame
-        Tables of full runs by name; those that are absent are passed over.
-
-    Returns
-    -------
-    dict of str to (name of the table it came from, DataFrame)
-        Means over seeds or cohorts: a row for each method.
-    """
+    """Means over seeds or cohorts for the pages of the book, each with the stored table it came from."""
     found = {}
     for name in ("imputation", "mrna"):
         if name in stored:
             wide = stored[name].pivot_table(index="method", columns="mask", values="rmse", sort=False)
             wide.columns = [f"{float(rate):g}" for rate in wide.columns]
-            extra = stored[name].groupby("method")["fit_seconds"].mean().round(1)
-            correlation = stored[name][stored[name]["mask"].astype(float) == 0.8]
-            about = {
-                "fit_seconds": extra,
-                "gene_correlation": correlation.groupby("method")["gene_correlation"].mean(),
-            }
-            found[f"{name}_means"] = name, wide.assign(dataset=name, **about).reset_index()
+            most = stored[name][stored[name]["mask"].astype(float) == 0.8].groupby("method")
+            seconds = stored[name].groupby("method")["fit_seconds"].mean().round(1)
+            wide = wide.assign(dataset=name, fit_seconds=seconds)
+            wide["gene_correlation"] = most["gene_correlation"].mean()
+            found[f"{name}_means"] = name, wide.reset_index()
     if "imputation" in stored and "gexbert_imputation_means" in stored:
         first = stored["imputation"][stored["imputation"]["seed"] == 0]
         wide = first.pivot_table(index="method", columns="mask", values="rmse", sort=False)
@@ -152,7 +123,6 @@ def page_tables(stored: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, pd.D
     if "survival_heads" in stored:
         measures = ["score", "ipcw", "brier", "brier_null"]
         wide = stored["survival_heads"].groupby("arm")[measures].mean()
-        n_cohorts = stored["survival_heads"]["cohort"].nunique()
-        table = wide.assign(n_cohorts=n_cohorts).rename_axis("method").reset_index()
-        found["survival_heads_means"] = "survival_heads", table
+        wide = wide.assign(n_cohorts=stored["survival_heads"]["cohort"].nunique()).rename_axis("method")
+        found["survival_heads_means"] = "survival_heads", wide.reset_index()
     return found

@@ -20,32 +20,11 @@ def _require(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
         )
 
 
-def plot_restoration(
-    scores: pd.DataFrame, ax: Axes | None = None, *, bold: Sequence[str] = (), value: str = "rmse"
-) -> Axes:
-    """Draw the error of every method against the missing rate; the band spans the seeds.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        Columns mask (missing rate, as number or text), method, and `value`; several rows of a method and a
-        rate are seeds.
-    ax : Axes, optional
-    bold : sequence of str
-        Methods drawn in colour and thick; all where empty, otherwise the others are grey.
-    value : str
-        Column to draw.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the frame is empty, or a method in `bold` is not among the methods.
+def plot_restoration(scores: pd.DataFrame, ax: Axes | None = None, *, bold: Sequence[str] = ()) -> Axes:
+    """Draw rmse of every method against the missing rate (mask); the band spans the seeds. Methods in `bold`
+    are drawn in colour and thick, the others grey; all in colour where it is empty.
     """
-    _require(scores, ("mask", "method", value), "scores")
+    _require(scores, ("mask", "method", "rmse"), "scores")
     methods = list(dict.fromkeys(scores["method"]))
     unknown = [name for name in bold if name not in methods]
     if unknown:
@@ -57,7 +36,7 @@ def plot_restoration(
     ends: list[tuple[float, str]] = []
     with style():
         for method in methods:
-            table = rates[rates["method"] == method].groupby("mask")[value].agg(["mean", "min", "max"])
+            table = rates[rates["method"] == method].groupby("mask")["rmse"].agg(["mean", "min", "max"])
             colour, width = hues.get(method, FAINT), 2.0 if method in hues else 1.0
             x = 100 * table.index.to_numpy(dtype=float)
             ax.plot(x, table["mean"], "o-", color=colour, linewidth=width, markersize=1.5 + width)
@@ -75,7 +54,7 @@ def plot_restoration(
                 fontsize=8.5,
             )
         ax.set_xlabel("Genes missing (%)")
-        ax.set_ylabel("RMSE (standard deviations of a gene)" if value == "rmse" else value)
+        ax.set_ylabel("RMSE (standard deviations of a gene)")
     return ax
 
 
@@ -89,40 +68,17 @@ def _apart(ends: Sequence[float], gap: float) -> npt.NDArray[np.float64]:
     return places
 
 
-def plot_kaplan_meier(
-    curves: pd.DataFrame, ax: Axes | None = None, *, unit_days: float = 365.25, unit: str = "years"
-) -> Axes:
-    """Draw Kaplan-Meier curves with pointwise 95% intervals and, below, the numbers at risk.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        From `survival_curves`: group, time (days), survival, lower, upper,
-        at_risk; one row for each time at which something happened, the first at time 0.
-    ax : Axes, optional
-    unit_days : float
-        Days in one unit of the axis.
-    unit : str
-        Its name.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the frame is empty.
-    """
+def plot_kaplan_meier(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw Kaplan-Meier `survival_curves` with pointwise 95% intervals and, below, the numbers at risk."""
     _require(curves, ("group", "time", "survival", "lower", "upper", "at_risk"), "curves")
     ax = axes_or_new(ax, height=3.8)
     groups = list(dict.fromkeys(curves["group"]))
-    end = float(curves.groupby("group")["time"].max().max()) / unit_days
+    end = float(curves.groupby("group")["time"].max().max()) / 365.25
     with style():
         ticks = _round_ticks(end)
         for row, (group, colour) in enumerate(zip(groups, colours(len(groups)), strict=True)):
             table = curves[curves["group"] == group]
-            x = table["time"].to_numpy() / unit_days
+            x = table["time"].to_numpy() / 365.25
             ax.step(x, table["survival"], where="post", color=colour, linewidth=1.8, label=str(group))
             ax.fill_between(
                 x, table["lower"], table["upper"], step="post", color=colour, alpha=0.15, linewidth=0
@@ -142,7 +98,7 @@ def plot_kaplan_meier(
         ax.set_xticks(ticks)
         ax.set_xlim(-0.02 * end, end * 1.02)
         ax.set_ylim(0, 1.03)
-        ax.set_xlabel(f"Time ({unit})")
+        ax.set_xlabel("Time (years)")
         ax.set_ylabel("Share without the event")
         ax.legend(loc="upper right")
     return ax
@@ -156,23 +112,7 @@ def _round_ticks(end: float) -> list[float]:
 
 
 def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw observed against predicted survival; on the diagonal predictions hold.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `latentgenomes.expression.evaluate.survival.calibration`, with a column arm: one line for each.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the frame is empty.
-    """
+    """Draw observed against predicted survival, a line for each arm; on the diagonal predictions hold."""
     _require(table, ("arm", "predicted", "observed", "standard_error"), "table")
     ax = axes_or_new(ax, height=3.6, width=4.2)
     arms = list(dict.fromkeys(table["arm"]))

@@ -25,30 +25,15 @@ _TOP = 4.0  # standard deviations
 
 
 def restoration_figure(samples: pd.DataFrame, covariance: pd.DataFrame) -> str:
-    """Interactive restoration of hidden genes by their Gaussian conditional mean.
+    """Interactive restoration of hidden genes by their Gaussian conditional mean, as HTML without a network.
 
     Each gene is a column: a circle where it is measured, hollow where it is hidden, and then a bar from the
     restored value minus to plus one conditional standard deviation. A press on a gene's name hides or shows
     it; a slider hides a share of all; a list chooses the sample. The line below states the error.
 
-    Parameters
-    ----------
-    samples : DataFrame of shape (n_samples, n_genes)
-        1 to 12 samples of 4 to 32 genes, in standard deviations from the mean of each gene. Values beyond 4
-        are drawn at the edge.
-    covariance : DataFrame of shape (n_genes, n_genes)
-        Of these genes, with a ridge where it would be singular; rows and columns by name.
-
-    Returns
-    -------
-    str
-        HTML, for `IPython.display.HTML`. The same arguments give the same text.
-
-    Raises
-    ------
-    ValueError
-        If there are too few or too many samples or genes, a value is not finite, a name comes twice, or the
-        covariance misses a gene or is not positive definite.
+    `samples` are 1 to 12 of 4 to 32 genes, in standard deviations from the mean of each gene; beyond 4 they
+    are drawn at the edge. `covariance` is of these genes, by name, with a ridge where it would be singular.
+    The same arguments give the same text.
     """
     values, matrix = _check(samples, covariance)
     genes = [str(name) for name in samples.columns]
@@ -79,20 +64,7 @@ def restoration_figure(samples: pd.DataFrame, covariance: pd.DataFrame) -> str:
 def conditional(
     value: FloatArray, hidden: npt.NDArray[np.bool_], covariance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each gene given those that are not hidden; the script has the same.
-
-    Parameters
-    ----------
-    value : ndarray of shape (n_genes,)
-        Centred.
-    hidden : ndarray of bool of shape (n_genes,)
-    covariance : ndarray of shape (n_genes, n_genes)
-
-    Returns
-    -------
-    mean, spread : ndarray of shape (n_genes,)
-        What is measured, with spread 0, where a gene is not hidden.
-    """
+    """Mean and sd of each gene given those not hidden, which keep theirs and 0; the script has the same."""
     mean, spread = value.copy(), np.zeros(len(value))
     seen, gone = np.flatnonzero(~hidden), np.flatnonzero(hidden)
     solved = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, gone)])

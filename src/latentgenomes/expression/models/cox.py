@@ -21,22 +21,10 @@ from torch import Tensor
 
 
 class RiskSets(NamedTuple):
-    """Who is at risk when; computed once for data whose outcomes do not change.
-
-    Attributes
-    ----------
-    order : Tensor of shape (n,)
-        Patients from the latest time to the earliest.
-    members : Tensor of shape (n_events,)
-        Positions in `order` of those with an event.
-    last : Tensor of shape (n_events,)
-        For every event, the position in `order` of the last one at risk.
-    tie : Tensor of shape (n_events,)
-        Number of the tie, 0, 1, ..., that the event belongs to.
-    fraction : Tensor of shape (n_events,)
-        l / d of Efron's sum.
-    times : Tensor of shape (n_ties,)
-        Distinct event times, from late to early.
+    """Who is at risk when; computed once for data whose outcomes do not change. `order` sorts patients from
+    the latest time to the earliest. For every event: its position in `order` (`members`), that of the last
+    one at risk (`last`), the number of its tie, 0, 1, ... (`tie`), and l / d of Efron's sum (`fraction`).
+    `times`, (n_ties,), are the distinct event times, from late to early.
     """
 
     order: Tensor
@@ -48,15 +36,7 @@ class RiskSets(NamedTuple):
 
 
 def risk_sets(times: Tensor, events: Tensor) -> RiskSets:
-    """Sort outcomes into risk sets and ties.
-
-    Parameters
-    ----------
-    times : Tensor of shape (n,)
-        Times, finite.
-    events : Tensor of shape (n,)
-        1 or True where the event was seen.
-    """
+    """Sort finite times and events (1 where seen), (n,), into risk sets and ties."""
     order = torch.argsort(times, descending=True, stable=True)
     _, group, sizes = torch.unique_consecutive(times[order], return_inverse=True, return_counts=True)
     members = torch.nonzero(events[order] > 0).squeeze(-1)
@@ -70,20 +50,7 @@ def risk_sets(times: Tensor, events: Tensor) -> RiskSets:
 
 
 def log_partial_likelihood(log_hazards: Tensor, sets: RiskSets) -> Tensor:
-    """Log partial likelihood after Efron, summed over events, a scalar in nats.
-
-    Parameters
-    ----------
-    log_hazards : Tensor of shape (n,)
-        Log hazard ratios; a constant added to all changes nothing.
-    sets : RiskSets
-        Of the same patients.
-
-    Returns
-    -------
-    Tensor
-        0 where there is no event.
-    """
+    """Log partial likelihood after Efron, summed over events, in nats; 0 where there is no event."""
     eta = log_hazards[sets.order]
     log_risk = torch.logcumsumexp(eta, 0)[sets.last]  # (n_events,)
     tied = eta[sets.members]
@@ -95,27 +62,13 @@ def log_partial_likelihood(log_hazards: Tensor, sets: RiskSets) -> Tensor:
 
 
 def cox_loss(log_hazards: Tensor, times: Tensor, events: Tensor) -> Tensor:
-    """Negative log partial likelihood per event, in nats; 0 where there is no event.
-
-    Parameters
-    ----------
-    log_hazards, times, events : Tensor of shape (n,)
-        See `risk_sets` and `log_partial_likelihood`.
-    """
+    """Negative log partial likelihood per event, in nats; 0 where there is no event."""
     sets = risk_sets(times, events)
     return -log_partial_likelihood(log_hazards, sets) / max(len(sets.members), 1)
 
 
 def breslow(log_hazards: Tensor, sets: RiskSets) -> tuple[Tensor, Tensor]:
-    """Breslow's estimate of the cumulative hazard of a patient with log hazard 0.
-
-    Returns
-    -------
-    times : Tensor of shape (n_ties,)
-        Distinct event times, increasing.
-    cumulative : Tensor of shape (n_ties,)
-        Cumulative hazard just after each of them.
-    """
+    """Breslow's cumulative hazard of a patient with log hazard 0: event times, increasing, and values."""
     log_risk = torch.logcumsumexp(log_hazards[sets.order], 0)[sets.last]
     steps = torch.zeros(len(sets.times), dtype=log_hazards.dtype, device=log_hazards.device)
     steps = steps.index_add(0, sets.tie, torch.exp(-log_risk))  # d over the sum at risk

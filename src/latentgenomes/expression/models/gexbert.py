@@ -43,45 +43,27 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
 
     Parameters
     ----------
-    width, n_heads, n_layers : int
-        Length of a token, heads of attention, layers of the encoder.
-    n_embedding, n_summary : int
-        Length of a sample's embedding, and queries that gather it from the genes.
-    value_encoding : {"bins", "continuous"}
-        One vector for each bin of the value, or a small network of it.
-    n_bins : int
-        Bins; their edges are spaced evenly over the training values, without the outer half percents.
-    interaction : bool
-        Let the value also scale the embedding of its gene; without, the two embeddings are only added.
-    attention : {"full", "latent"}
-        Every gene attends to every gene, or `n_latents` tokens read the genes and attend to one another.
-    n_latents : int
-        With "latent".
-    fewest_shown, most_shown : int
-        Genes that a training sample shows: log-uniform between the two.
-    n_restored : int
-        Hidden genes that the decoder restores in a step.
-    eigenvectors : bool
-        Start gene embeddings from the eigenvectors of the training correlation. False starts at random.
-    n_steps, batch_size, learning_rate, weight_decay
-        See `latentgenomes.expression.models.pretraining.PretrainConfig`.
-    checkpoint : str or None
-        File to which training is written as it goes. A killed run, fitted again, goes on from it.
-    stop_at : int or None
-        Stop after so many steps; fitted again with another value and the same `checkpoint`, it goes on.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    width, n_heads, n_layers : length of a token, heads of attention, layers of the encoder
+    n_embedding, n_summary : length of a sample's embedding, and queries that gather it from the genes
+    value_encoding : "bins", one vector for each bin of the value, or "continuous", a small network of it
+    n_bins : their edges are spaced evenly over the training values, without the outer half percents
+    interaction : let the value also scale the embedding of its gene; without, the two are only added
+    attention : "full", every gene attends to every gene, or "latent", `n_latents` tokens read the genes
+    n_latents : tokens that attend to one another, with "latent"
+    fewest_shown, most_shown : genes that a training sample shows, log-uniform between the two
+    n_restored : hidden genes that the decoder restores in a step
+    eigenvectors : start gene embeddings from eigenvectors of the training correlation, not at random
+    n_steps, batch_size, learning_rate, weight_decay : see `latentgenomes.expression.models.pretraining`
+    checkpoint : file to which training is written as it goes; a killed run, fitted again, goes on from it
+    stop_at : stop after so many steps; fitted again with another value and the same `checkpoint`, it goes on
+    device : "auto" takes the GPU where there is one
+    random_state : int, RandomState or None; the seed
 
     Attributes
     ----------
-    mean_, scale_ : ndarray of shape (n_genes,)
-        Of the observed training values; a constant gene has scale 1.
-    history_ : DataFrame
-        Squared errors in training, in variances of a gene, by step and seconds of processor time.
-    module_ : GexBERTNet
-        Trained.
+    mean_, scale_ : of the observed training values, (n_genes,); a constant gene has scale 1
+    history_ : squared errors in training, in variances of a gene, by step and seconds of processor time
+    module_ : the trained GexBERTNet
 
     Notes
     -----
@@ -90,10 +72,6 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
     Added here: `eigenvectors`; the summary of the sample, which restores all genes at little cost and gives
     the embedding; one output vector for each gene. Genes that are hidden do not enter the encoder, so its
     cost falls with the missing rate. `interaction`, "continuous" and "latent" are alternatives to measure.
-
-    References
-    ----------
-    Jiang & Hassanpour 2025, GexBERT, arXiv 2504.09704.
     """
 
     module_: GexBERTNet
@@ -148,24 +126,12 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Pretrain on samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression; NaN where missing.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
+        """Pretrain on samples X, (n_samples, n_genes), NaN where missing; `y` is ignored.
 
         Raises
         ------
         ValueError
-            If a gene is missing in every sample, a setting is out of range, or the checkpoint is of another
-            run.
+            If a gene is missing in all samples, a setting out of range, or the checkpoint of another run.
         FloatingPointError
             If training diverges.
         """
@@ -204,39 +170,17 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
         return self
 
     def transform(self, X: Any) -> Array:
-        """Embed samples, from whatever genes they have.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the fit; NaN where missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_embedding)
-        """
+        """Embed samples X, (n_samples, n_genes), NaN where missing: (n_samples, n_embedding)."""
         values, observed = self._standardised(X)
         return self._predict(values, observed, lambda encoded, _: self.module_.summary(encoded))
 
     def restore(self, X: Any, genes: Sequence[Any] | npt.ArrayLike | None = None) -> Array:
-        """Predict any genes from the observed ones.
+        """Predict genes from the observed ones, (n_samples, n_asked), in the units of X, observed genes too.
 
         Parameters
         ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the fit; NaN where missing.
-        genes : sequence of int or of str, optional
-            Positions, or names if the fit had names; all by default.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_asked)
-            Predictions, in the units of X, of observed genes too.
-
-        Raises
-        ------
-        ValueError
-            If a gene is unknown.
+        X : array or DataFrame of shape (n_samples, n_genes), with the genes of the fit; NaN where missing
+        genes : positions, or names if the fit had names, all by default; an unknown one raises a ValueError
         """
         values, observed = self._standardised(X)
         columns = np.arange(self.n_features_in_) if genes is None else self._positions(genes)
@@ -247,30 +191,14 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
         return predicted * self.scale_[columns] + self.mean_[columns]
 
     def impute(self, X: Any) -> Array:
-        """Fill what is missing; what was observed comes back unchanged.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the fit; NaN where missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_genes)
-        """
+        """Fill what is missing in X, (n_samples, n_genes); what was observed comes back unchanged."""
         predicted = self.restore(X)
         given = np.asarray(X, dtype=np.float64)
         return np.where(np.isfinite(given), given, predicted)
 
     def attention_map(self, X: Any) -> Array:
-        """Mean attention of each gene's query to every other gene, over samples in which all are known.
-
-        `X`, (n_samples, n_genes), has the genes of the fit and no NaN.
-
-        Returns
-        -------
-        ndarray of shape (n_genes, n_genes)
-            Entry (g, h) is the weight of gene h in restoring gene g; the diagonal is 0 and rows sum to 1.
+        """Mean attention over samples in which all genes are known, (n_genes, n_genes): entry (g, h) is the
+        weight of gene h in restoring gene g; the diagonal is 0 and rows sum to 1.
         """
         values, observed = self._standardised(X)
         if not observed.all():
@@ -377,10 +305,7 @@ class GexBERT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator)
             interaction=self.interaction,
         )
         return GexBERTNet(
-            self.n_features_in_,
-            size,
-            shown=(self.fewest_shown, self.most_shown),
-            n_restored=self.n_restored,
+            self.n_features_in_, size, shown=(self.fewest_shown, self.most_shown), n_restored=self.n_restored
         )
 
     @property

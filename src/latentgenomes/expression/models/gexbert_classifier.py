@@ -55,29 +55,19 @@ class GexBERTClassifier(ClassifierMixin, GexBERTHead):
     backbone : FrozenEstimator of a fitted GexBERT, str, GexBERT or None
         Frozen, it is used as it is, also by clones in cross-validation; a str is the path of a saved one. An
         unfrozen GexBERT, or None for the default one, is pretrained on the samples of the fit.
-    C : float
-        Inverse strength of the penalty of the layer.
-    fine_tune : bool
-        Go on with all weights.
-    max_epochs, batch_size, learning_rate
-        Of fine-tuning; see `latentgenomes.nn.train.TrainConfig`.
-    gene_dropout : float
-        Share of a sample's genes that a step of fine-tuning hides, in [0, 1).
-    validation_fraction : float
-        Share of the samples that says when to stop fine-tuning, in [0, 1); 0 trains for all epochs.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    C : inverse strength of the penalty of the layer
+    fine_tune : go on with all weights
+    max_epochs, batch_size, learning_rate : of fine-tuning; see `latentgenomes.nn.train.TrainConfig`
+    gene_dropout : share of a sample's genes that a step of fine-tuning hides, in [0, 1)
+    validation_fraction : share of the samples that says when to stop, in [0, 1); 0 trains for all epochs
+    device : "auto" takes the GPU where there is one
+    random_state : int, RandomState or None; the seed
 
     Attributes
     ----------
-    classes_ : ndarray
-        Types, sorted.
-    module_ : ClassifierHeadNet
-        Fitted.
-    history_ : DataFrame
-        Of fine-tuning, empty without.
+    classes_ : types, sorted
+    module_ : the fitted ClassifierHeadNet
+    history_ : DataFrame of fine-tuning, empty without
     """
 
     def __init__(
@@ -106,24 +96,10 @@ class GexBERTClassifier(ClassifierMixin, GexBERTHead):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the layer, and fine-tune where that is asked for.
+        """Fit the layer on X, (n_samples, n_genes), and types y, and fine-tune where that is asked for.
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the backbone; NaN where a gene was not measured.
-        y : array of shape (n_samples,)
-            Types.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two types, the genes are not those of the backbone, or a setting is out of
-            range.
+        X has the genes of the backbone, NaN where one was not measured. ValueError if there are fewer than
+        two types, the genes are others, or a setting is out of range.
         """
         values = self._checked(X, reset=True)
         if y is None:

@@ -31,17 +31,7 @@ from latentgenomes.nn.train import TrainConfig, fit
 
 
 class HeadNet(ABC, nn.Module):
-    """A linear layer over the standardised embedding.
-
-    Parameters
-    ----------
-    backbone : GexBERTNet
-        Pretrained.
-    n_outputs : int
-        Rows of the layer.
-    gene_dropout : float
-        Share of a sample's observed genes that a step of fine-tuning hides.
-    """
+    """A linear layer over the standardised embedding; fine-tuning hides a share `gene_dropout` of genes."""
 
     centre: Tensor
     spread: Tensor
@@ -79,10 +69,7 @@ class HeadNet(ABC, nn.Module):
 
 
 class GexBERTHead(TorchEstimator):
-    """Abstract estimator over a GexBERT: a subclass fits the layer on a frozen embedding.
-
-    Fitted attributes are described under the subclasses.
-    """
+    """Abstract estimator over a GexBERT: a subclass fits the layer on a frozen embedding."""
 
     backbone: Any
     fine_tune: bool

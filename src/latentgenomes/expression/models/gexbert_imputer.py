@@ -19,13 +19,7 @@ from latentgenomes.expression.models.imputers import Array, ExpressionImputer, M
 
 
 class GexBERTImputer(ExpressionImputer):
-    """GexBERT as an imputer whose `transform` fills genes, for stacks and benchmarks.
-
-    Parameters
-    ----------
-    backbone : GexBERT or FrozenEstimator of one
-        Fitted by `fit` unless it is frozen.
-    """
+    """GexBERT, fitted by `fit` unless frozen, as an imputer whose `transform` fills genes, for stacks."""
 
     def __init__(self, backbone: Any) -> None:
         self.backbone = backbone

@@ -76,19 +76,8 @@ class GexBERTSize:
 
 
 class GexBERTNet(nn.Module):
-    """Tokens, encoder, summary and decoder: the equations of GexBERT.
-
-    Parameters
-    ----------
-    n_genes : int
-        p.
-    size : GexBERTSize
-        Widths and switches. With `n_latents` > 0 genes are read through latent tokens; with `continuous` a
-        small network takes the place of the bins.
-    shown : tuple of int
-        Fewest and most genes that a training sample shows.
-    n_restored : int
-        Genes that the decoder restores in a training step; the summary restores all.
+    """Tokens, encoder, summary and decoder: the equations of GexBERT. A training sample shows from `shown[0]`
+    to `shown[1]` genes; the decoder then restores `n_restored` genes, the summary all.
     """
 
     edges: Tensor
@@ -170,17 +159,7 @@ class GexBERTNet(nn.Module):
         return Encoded(tokens, present)
 
     def encode(self, genes: Tensor, values: Tensor, present: Tensor | None = None) -> Encoded:
-        """States H of samples.
-
-        Parameters
-        ----------
-        genes : Tensor of int of shape (n, m)
-            Positions of the observed genes.
-        values : Tensor of shape (n, m)
-            Their standardised values.
-        present : Tensor of bool of shape (n, m), optional
-            False where a row has fewer genes than others.
-        """
+        """States H of samples: observed genes and values, (n, m), where `present` if numbers differ."""
         states, present = self._started(genes, values, present)
         if self.reader is not None:
             states, present = self.reader(self.latents.expand(len(genes), -1, -1), states, present), None
@@ -208,10 +187,8 @@ class GexBERTNet(nn.Module):
         return everything.gather(1, genes) + self._decoded(encoded, genes)
 
     def attention_weights(self, genes: Tensor, values: Tensor, asked: Tensor) -> Tensor:
-        """How much the query of each asked gene attends to each observed one, mean of heads, (n, k, m).
-
-        With latent tokens: the sum over them of query to latent times latent to gene. What goes to the start
-        token is left out, so that rows sum to less than 1.
+        """How much the query of each asked gene attends to each observed one, mean of heads, (n, k, m),
+        through latent tokens where there are. The start token is left out, so that rows sum to less than 1.
         """
         encoded = self.encode(genes, values)
         weights = self.decoder.weights(self.queries(asked), encoded.states).mean(1)
@@ -230,11 +207,9 @@ class GexBERTNet(nn.Module):
         return {"order": order, "n_shown": torch.tensor(n_shown)}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared errors of genes that were not shown, in variances of a gene.
-
-        batch : {"values": Tensor of shape (n_samples, n_genes)}, standardised, NaN where missing
-        noise : from `noise`; genes come in increasing "order", missing ones last
-        Returns "restored", over `n_restored` genes, and "summarised", over all, by the summary alone.
+        """Mean squared errors of genes that were not shown, in variances of a gene: "restored", over
+        `n_restored` genes, and "summarised", over all, by the summary alone. "values", (n, p), are
+        standardised, NaN where missing; genes come in increasing noise "order", missing ones last.
         """
         values, n_shown = batch["values"], int(noise["n_shown"])
         missing = values.isnan()

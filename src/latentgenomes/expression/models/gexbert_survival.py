@@ -30,16 +30,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from sklearn.utils import Tags
 from torch import Tensor
 
-from latentgenomes.expression.models.cox import breslow, cox_loss, log_partial_likelihood, risk_sets
+from latentgenomes.expression.models.cox import breslow, cox_loss, risk_sets
 from latentgenomes.expression.models.gexbert_heads import GexBERTHead, HeadNet
 from latentgenomes.expression.models.gexbert_net import GexBERTNet
 from latentgenomes.expression.models.imputers import Array, RandomState
-from latentgenomes.expression.models.survival import CoxRegression, check_survival
+from latentgenomes.expression.models.survival import CoxRegression, ProportionalHazards, check_survival
 
 
 class SurvivalHeadNet(HeadNet):
@@ -55,30 +53,22 @@ class SurvivalHeadNet(HeadNet):
         return {"nll": cox_loss(eta.double(), batch["time"], batch["event"])}
 
 
-class GexBERTSurvival(GexBERTHead):
+class GexBERTSurvival(ProportionalHazards, GexBERTHead):
     """Cox regression on the embedding of GexBERT, and fine-tuning of the whole.
 
     Parameters
     ----------
-    backbone : FrozenEstimator of a fitted GexBERT, str, GexBERT or None
-        See `latentgenomes.expression.models.gexbert_classifier.GexBERTClassifier`.
-    alpha : float
-        Ridge penalty of the layer, >= 0; see `CoxRegression`.
-    fine_tune : bool
-        Go on with all weights.
-    max_epochs, batch_size, learning_rate
-        Of fine-tuning. A batch should hold several events.
-    gene_dropout, validation_fraction, device, random_state
-        See `latentgenomes.expression.models.gexbert_classifier.GexBERTClassifier`.
+    backbone : as for `latentgenomes.expression.models.gexbert_classifier.GexBERTClassifier`
+    alpha : ridge penalty of the layer, >= 0; see `CoxRegression`
+    fine_tune : go on with all weights
+    max_epochs, batch_size, learning_rate : of fine-tuning; a batch should hold several events
+    gene_dropout, validation_fraction, device, random_state : as for `GexBERTClassifier`
 
     Attributes
     ----------
-    event_times_, baseline_cumulative_hazard_ : ndarray of shape (n_event_times,)
-        Baseline of a patient with log hazard 0, in the unit of the times.
-    module_ : SurvivalHeadNet
-        Fitted.
-    history_ : DataFrame
-        Of fine-tuning, empty without.
+    event_times_, baseline_cumulative_hazard_ : of a patient with log hazard 0, in the unit of the times
+    module_ : the fitted SurvivalHeadNet
+    history_ : DataFrame of fine-tuning, empty without
     """
 
     def __init__(
@@ -107,23 +97,11 @@ class GexBERTSurvival(GexBERTHead):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the layer, fine-tune where that is asked for, and estimate the baseline.
+        """Fit the layer on X, (n_samples, n_genes), and outcomes y, fine-tune where that is asked for, and
+        estimate the baseline.
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the backbone; NaN where a gene was not measured.
-        y : DataFrame, structured array or array of shape (n_samples, 2)
-            Outcomes; see `latentgenomes.expression.models.survival.check_survival`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If outcomes are refused, the genes are not those of the backbone, or a setting is out of range.
+        X has the genes of the backbone, NaN where one was not measured; for y see `check_survival`.
+        ValueError if they are refused, or a setting is out of range.
         """
         values = self._checked(X, reset=True)
         if y is None:
@@ -139,32 +117,9 @@ class GexBERTSurvival(GexBERTHead):
         """Log hazard ratio of each sample, (n_samples,); higher is a higher risk."""
         return self._scores(X)[:, 0]
 
-    def predict_survival_function(self, X: Any, times: npt.ArrayLike) -> Array:
-        """Probability of being without the event at each time, (n_samples, n_times)."""
-        position = np.searchsorted(self.event_times_, np.asarray(times, dtype=np.float64), side="right")
-        cumulative = np.r_[0.0, self.baseline_cumulative_hazard_][position]
-        survival: Array = np.exp(-np.exp(self.predict(X))[:, None] * cumulative)
-        return survival
-
-    def score(self, X: Any, y: Any) -> float:
-        """Log partial likelihood per event over that of no features, in nats; higher is better."""
-        log_hazards = torch.from_numpy(self.predict(X))
-        times, events = check_survival(y, n_samples=len(log_hazards))
-        sets = risk_sets(torch.from_numpy(times), torch.from_numpy(events))
-        nothing = log_partial_likelihood(torch.zeros_like(log_hazards), sets)
-        return float(log_partial_likelihood(log_hazards, sets) - nothing) / len(sets.members)
-
     def _new_net(self, backbone: GexBERTNet) -> SurvivalHeadNet:
         return SurvivalHeadNet(backbone, 1, gene_dropout=self.gene_dropout)
 
     def _fit_layer(self, embedding: Array, targets: Mapping[str, Array]) -> tuple[Array, Array]:
         outcome = np.column_stack([targets["time"], targets["event"]])
         return CoxRegression(self.alpha).fit(embedding, outcome).coef_[None, :], np.zeros(1)
-
-    def __sklearn_tags__(self) -> Tags:
-        """State that outcomes are needed, and that times must be positive."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.positive_only = True
-        tags.target_tags.multi_output = True
-        return tags

@@ -48,11 +48,8 @@ RandomState = int | np.random.RandomState | None
 
 
 class ExpressionImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
-    """Abstract imputer: NaN in, numbers out; what was observed comes back unchanged.
-
-    A subclass learns from standardised genes in `_learn` and fills them in `_fill`. Genes are standardised by
-    the mean and standard deviation of their observed training values; a gene that is constant there keeps its
-    scale.
+    """Abstract imputer: NaN in, numbers out; what was observed comes back unchanged. A subclass learns from
+    standardised genes, constant ones in their own scale, in `_learn` and fills them in `_fill`.
     """
 
     mean_: Array
@@ -67,32 +64,14 @@ class ExpressionImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
         """Standardised predictions of all genes; `values` are 0 where not observed."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from training samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression; NaN where missing.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a gene is missing in every sample, or a setting is out of range.
-        """
+        """Learn from X, (n_samples, n_genes), NaN where missing; no gene may be missing everywhere."""
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)
         observed = np.isfinite(values)
         empty = np.flatnonzero(~observed.any(0))
         if len(empty):
             raise ValueError(
                 f"X must observe every gene in at least one sample, but {len(empty)} of {values.shape[1]} "
-                f"genes are "
-                f"missing everywhere; the first is column {empty[0]}. Leave them out."
+                f"genes are missing everywhere; the first is column {empty[0]}. Leave them out."
             )
         self.mean_ = np.nanmean(values, axis=0)
         scale = np.nanstd(values, axis=0)
@@ -101,19 +80,7 @@ class ExpressionImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
         return self
 
     def impute(self, X: Any) -> Array:
-        """Fill what is missing.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_genes)
-            Expression, with the genes of the fit; NaN where missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_genes)
-            X with numbers in place of NaN. A sample without any observed gene gets what is expected of an
-            unknown one.
-        """
+        """X with numbers in place of NaN; an empty sample gets what is expected of an unknown one."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         observed = np.isfinite(X)
@@ -151,18 +118,8 @@ def patterns(observed: Mask) -> Iterator[tuple[npt.NDArray[np.int64], Mask]]:
 
 
 def conditional_means(values: Array, observed: Mask, covariance: Array, precision: Array) -> Array:
-    """Conditional mean of every gene given the observed ones, of centred Gaussians.
-
-    Of two equal forms the one with the smaller system is solved: with the covariance when few genes are
-    observed, with the precision when few are missing.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, p)
-        Centred; whatever stands at missing entries is not used.
-    observed : ndarray of bool of shape (n, p)
-    covariance, precision : ndarray of shape (p, p)
-        Each the inverse of the other.
+    """Conditional mean of every gene given the observed ones, of centred Gaussians, (n, p). Of two equal
+    forms the one with the smaller system is solved, with the covariance or its inverse, the precision.
     """
     means = np.where(observed, values, 0.0)
     for rows, seen in patterns(observed):
@@ -184,22 +141,15 @@ class RidgeImputer(ExpressionImputer):
 
     Parameters
     ----------
-    ridge : float
-        Added to every gene's variance of 1, > 0.
-    n_components : int or None
-        Use the covariance of so many principal components and equal noise in the rest (probabilistic PCA)
-        instead of the sample covariance.
-    n_rounds : int
-        Where training values are missing: rounds of filling them by conditional means and estimating again.
+    ridge : float > 0, added to every gene's variance of 1
+    n_components : int or None; use the covariance of so many principal components and equal noise in the
+        rest (probabilistic PCA) instead of the sample covariance
+    n_rounds : where training values are missing, rounds of filling them by conditional means and estimating
 
     Attributes
     ----------
-    mean_, scale_ : ndarray of shape (n_genes,)
-        Of the observed training values.
-    covariance_ : ndarray of shape (n_genes, n_genes)
-        Of standardised genes, `ridge` included.
-    precision_ : ndarray of shape (n_genes, n_genes)
-        Its inverse.
+    mean_, scale_ : of the observed training values, (n_genes,)
+    covariance_, precision_ : of standardised genes, `ridge` included, and its inverse, (n_genes, n_genes)
     """
 
     def __init__(self, ridge: float = 0.1, *, n_components: int | None = None, n_rounds: int = 5) -> None:
@@ -249,19 +199,14 @@ class LocalRidgeImputer(ExpressionImputer):
 
     Parameters
     ----------
-    n_neighbors : int
-        k, the nearest training samples over the observed genes; all of them where there are fewer.
-    ridge : float
-        Added to every gene's variance, in overall variances of the gene, > 0.
-    prior : float
-        Share, in [0, 1), of the overall covariance in the local one; 0 takes the neighbours alone.
+    n_neighbors : k, the nearest training samples over the observed genes; all where there are fewer
+    ridge : float > 0, added to every gene's variance, in overall variances of the gene
+    prior : share, in [0, 1), of the overall covariance in the local one; 0 takes the neighbours alone
 
     Attributes
     ----------
-    training_ : ndarray of shape (n_training, n_genes)
-        Standardised training samples, filled by the conditional mean where they were missing.
-    covariance_ : ndarray of shape (n_genes, n_genes)
-        Of all training samples, standardised.
+    training_ : standardised training samples, (n_training, n_genes), filled by the conditional mean
+    covariance_ : of all training samples, standardised, (n_genes, n_genes)
     """
 
     def __init__(self, n_neighbors: int = 500, *, ridge: float = 0.1, prior: float = 0.0) -> None:
@@ -318,15 +263,12 @@ class NeighbourImputer(ExpressionImputer):
 
     Parameters
     ----------
-    n_neighbors : int
-        k; all of them where there are fewer.
-    ridge : float
-        Of the conditional mean that fills missing training values, > 0.
+    n_neighbors : k; all of them where there are fewer
+    ridge : float > 0, of the conditional mean that fills missing training values
 
     Attributes
     ----------
-    training_ : ndarray of shape (n_training, n_genes)
-        Standardised training samples.
+    training_ : standardised training samples, (n_training, n_genes)
     """
 
     def __init__(self, n_neighbors: int = 10, *, ridge: float = 0.1) -> None:

@@ -57,30 +57,20 @@ class Conditional(NamedTuple):
 class MixtureImputer(ExpressionImputer):
     """Mixture of Gaussians with full covariances, shrunk to the pooled one.
 
+    Training samples with missing genes are filled by the conditional mean of one Gaussian first.
+
     Parameters
     ----------
-    n_components : int
-        K, at least 1; fewer where there are not 10 samples for each.
-    shrinkage : float
-        How many samples the pooled covariance counts for in each component, > 0.
-    ridge : float
-        Added to every gene's variance, > 0.
-    temperature : float
-        > 0; 1 takes the model at its word, more spreads the weights.
-    n_rounds : int
-        Rounds of expectation-maximisation after k-means.
-    random_state : int, RandomState or None
-        Seed of k-means.
+    n_components : K, at least 1; fewer where there are not 10 samples for each
+    shrinkage : float > 0; how many samples the pooled covariance counts for in each component
+    ridge : float > 0, added to every gene's variance
+    temperature : float > 0; 1 takes the model at its word, more spreads the weights
+    n_rounds : rounds of expectation-maximisation after k-means
+    random_state : int, RandomState or None; seed of k-means
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
-    means_ : ndarray of shape (n_components, n_genes)
-    covariances_ : ndarray of shape (n_components, n_genes, n_genes)
-
-    Notes
-    -----
-    Training samples with missing genes are filled by the conditional mean of one Gaussian first.
+    weights_, means_, covariances_ : (K,), (K, n_genes) and (K, n_genes, n_genes)
     """
 
     def __init__(

@@ -40,14 +40,7 @@ _LARGEST_RANGE = 300.0  # of log hazards: beyond, sums of hazards lose the small
 
 
 class RidgeModel(NamedTuple):
-    """Coefficients under one penalty, and the baseline that belongs to them.
-
-    Attributes
-    ----------
-    coefficients : ndarray of shape (p,)
-    times, cumulative : ndarray of shape (n_event_times,)
-        Breslow's cumulative hazard of a patient with log hazard 0, just after each event time.
-    """
+    """Coefficients (p,) under one penalty, and Breslow's baseline, just after each event time."""
 
     coefficients: Array
     times: Array
@@ -61,21 +54,8 @@ class RidgeModel(NamedTuple):
 
 
 def ridge_path(features: Array, outcome: Array, alphas: Sequence[float]) -> list[RidgeModel]:
-    """Ridge Cox models under several penalties, each begun at the answer of the one before.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, p)
-        Centred and scaled alike.
-    outcome : ndarray of shape (n, 2)
-        Time, event.
-    alphas : sequence of float
-        Penalties; decreasing is fastest.
-
-    Raises
-    ------
-    ValueError
-        If no minimum is found under a penalty.
+    """Ridge Cox models under several penalties, decreasing, each begun at the answer of the one before;
+    `features`, (n, p), are centred and scaled alike. ValueError if no minimum is found under a penalty.
     """
     sets = risk_sets(torch.from_numpy(outcome[:, 0].copy()), torch.from_numpy(outcome[:, 1].copy()))
     found: list[RidgeModel] = []
@@ -105,28 +85,9 @@ def newton_ridge(
     tol: float = 1e-9,
     max_iter: int = 50,
 ) -> tuple[Array, int]:
-    """Coefficients of the ridge objective by Newton's method, with steps halved while they do not help.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, p)
-        Centred.
-    sets : RiskSets
-        Of the same patients.
-    alpha : float
-        Strength of the penalty.
-    start : ndarray of shape (p,), optional
-        Where to begin, such as the answer for a near alpha.
-    tol : float
-        Largest gradient, per patient, at which it stops.
-    max_iter : int
-        Steps, at most.
-
-    Returns
-    -------
-    coefficients : ndarray of shape (p,)
-    n_iter : int
-        Steps made, at least 1; 0 where no minimum was reached, and the coefficients are not to be used.
+    """Coefficients (p,) of the ridge objective by Newton's method, with steps halved while they do not help,
+    until the gradient, per patient, is below `tol`. The second answer is the steps made; 0 where no minimum
+    was reached, and the coefficients are not to be used.
     """
     beta = np.zeros(features.shape[1]) if start is None else start
     value, gradient, hessian = _newton_terms(features, sets, alpha, beta)

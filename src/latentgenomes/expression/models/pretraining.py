@@ -47,22 +47,8 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Settings of `pretrain`.
-
-    Attributes
-    ----------
-    n_steps : int
-        Steps of the whole run; the learning rate ends at 0 there.
-    batch_size : int
-        Samples drawn, with replacement, for each step.
-    learning_rate : float
-        Highest step size of AdamW.
-    weight_decay : float
-        Of AdamW.
-    warmup : float
-        Share of the steps over which the learning rate rises, in [0, 1).
-    save_every : int
-        Steps between records of the history, and between checkpoints where there is a file for them.
+    """Settings of `pretrain`. The learning rate rises over the share `warmup` of the steps, in [0, 1). Every
+    `save_every` steps the history is recorded, and a checkpoint where there is a file for it.
     """
 
     n_steps: int = 5000
@@ -87,35 +73,10 @@ def pretrain(
     checkpoint: str | Path | None = None,
     stop_at: int | None = None,
 ) -> pd.DataFrame:
-    """Train a module in place; it ends in evaluation mode.
-
-    Parameters
-    ----------
-    module : nn.Module
-        With the methods `noise` and `terms` of `latentgenomes.nn.train`, on the device to train on.
-    data : mapping of str to Tensor
-        Equally long tensors on the same device; a step takes the same rows of each.
-    config : PretrainConfig
-        Settings.
-    seed : int
-        Seed of rows and noise; the global random state is not touched.
-    checkpoint : str or Path, optional
-        File that is written as the run goes, and from which it goes on if it exists.
-    stop_at : int, optional
-        Stop after this step, with a checkpoint; the learning rate stays that of the whole run.
-
-    Returns
-    -------
-    DataFrame
-        ``step``, ``term``, ``value`` (mean over the steps since the last record) and ``seconds`` of processor
-        time since step 1.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint is of another run: other settings, data, seed or module.
-    FloatingPointError
-        If the loss is not finite.
+    """Train a module with `noise` and `terms` in place; it ends in evaluation mode. The run goes on from the
+    file `checkpoint` if it exists, and stops after step `stop_at`, with the learning rate of the whole run.
+    The history has ``step``, ``term``, ``value`` (mean since the last record) and ``seconds`` of processor
+    time. ValueError if the checkpoint is of another run, FloatingPointError if the loss is not finite.
     """
     n = check_lengths(data)
     device = next(module.parameters()).device
@@ -183,11 +144,7 @@ def _run_name(module: nn.Module, data: Mapping[str, Tensor], config: PretrainCon
 
 
 def _save(
-    path: Path,
-    run: str,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    records: list[dict[str, Any]],
+    path: Path, run: str, module: nn.Module, optimizer: torch.optim.Optimizer, records: list[dict[str, Any]]
 ) -> None:
     tensors = {f"module.{name}": value.detach().cpu().clone() for name, value in module.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():

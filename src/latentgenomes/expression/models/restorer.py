@@ -47,20 +47,8 @@ _ROWS_PER_MASK = 16  # the base costs one linear system for each mask, not for e
 
 
 class RestorerNet(nn.Module):
-    """Multilayer perceptron over filled values and mask, with or without a Gaussian base.
-
-    Parameters
-    ----------
-    n_genes : int
-        p.
-    hidden : int
-        Width of the hidden layers.
-    n_layers : int
-        How many.
-    residual : bool
-        Restore on top of the conditional mean under `covariance`.
-    lowest_rate, rate_span : float
-        Missing rates in training are ``lowest_rate + rate_span * sqrt(U)``.
+    """Multilayer perceptron over filled values and mask, with `residual` on top of a Gaussian base. Missing
+    rates in training are ``lowest_rate + rate_span * sqrt(U)``.
     """
 
     covariance: Tensor
@@ -118,10 +106,8 @@ class RestorerNet(nn.Module):
         return {"observed": torch.rand(n_masks, self.n_genes, generator=generator) >= rates}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared error over the hidden genes, in variances of a gene.
-
-        batch : {"values": Tensor of shape (n_samples, n_genes)}, standardised
-        noise : {"observed": Tensor of bool of shape (n_masks, n_genes)}; sample i has mask i mod n_masks
+        """Squared error of hidden genes, in variances of a gene; sample i has mask i mod n_masks of the
+        noise.
         """
         values = batch["values"]
         observed = noise["observed"][torch.arange(len(values), device=values.device) % len(noise["observed"])]
@@ -133,35 +119,23 @@ class RestorerNet(nn.Module):
 class MaskedRestorer(ExpressionImputer):
     """Denoising network that fills missing genes, as a scikit-learn imputer.
 
+    Training samples with missing genes are filled by the conditional mean first, and count as complete.
+
     Parameters
     ----------
-    hidden, n_layers, residual
-        See `RestorerNet`.
-    ridge : float
-        Of the base; see `RidgeImputer`.
-    lowest_rate, rate_span : float
-        Missing rates in training are ``lowest_rate + rate_span * sqrt(U)``.
-    max_epochs, batch_size, learning_rate, decay_to, patience
-        See `latentgenomes.nn.train.TrainConfig`.
-    validation_fraction : float
-        Share of the samples held out for early stopping, in [0, 1); 0 trains for all epochs.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    hidden, n_layers, residual : see `RestorerNet`
+    ridge : of the base; see `RidgeImputer`
+    lowest_rate, rate_span : missing rates in training are ``lowest_rate + rate_span * sqrt(U)``
+    max_epochs, batch_size, learning_rate, decay_to, patience : see `latentgenomes.nn.train.TrainConfig`
+    validation_fraction : share held out for early stopping, in [0, 1); 0 trains for all epochs
+    device : "auto" takes the GPU where there is one
+    random_state : int, RandomState or None; the seed
 
     Attributes
     ----------
-    mean_, scale_ : ndarray of shape (n_genes,)
-        Of the observed training values.
-    history_ : DataFrame
-        Squared error of every epoch.
-    module_ : RestorerNet
-        Trained.
-
-    Notes
-    -----
-    Training samples with missing genes are filled by the conditional mean first, and count as complete.
+    mean_, scale_ : of the observed training values, (n_genes,)
+    history_ : squared error of every epoch
+    module_ : the trained RestorerNet
     """
 
     module_: RestorerNet

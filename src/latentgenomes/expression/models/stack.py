@@ -53,13 +53,11 @@ class StackedImputer(ExpressionImputer):
     validation_fraction : float
         Share of the samples held out for the weights, in (0, 1]. 1 needs imputers that are all frozen, and
         samples that none of them has seen.
-    random_state : int, RandomState or None
-        Seed of the held-out samples and of their masks.
+    random_state : int, RandomState or None; seed of the held-out samples and of their masks
 
     Attributes
     ----------
-    imputers_ : list of estimators
-        Fitted.
+    imputers_ : fitted
     weights_ : ndarray of shape (n_rates, n_imputers)
     """
 

@@ -45,26 +45,10 @@ Array = npt.NDArray[np.float64]
 
 
 def check_survival(y: Any, *, n_samples: int | None = None) -> tuple[Array, Array]:
-    """Times and events of an outcome, checked.
-
-    Parameters
-    ----------
-    y : DataFrame or structured array with ``time`` and ``event``, or array of shape (n, 2) or (n,)
-        Two columns are time and event; times alone mean that every event was seen. Times are >= 0, events 1
-        (seen) or 0 (censored).
-    n_samples : int, optional
-        How many there must be.
-
-    Returns
-    -------
-    times, events : ndarray of shape (n,)
-        float64.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another one, a value is NaN, a time is negative or infinite, an event is neither 0 nor
-        1, or no event was seen.
+    """Times and events of an outcome, float64, (n,), checked. `y` is a DataFrame or structured array with
+    ``time`` and ``event``, or an array of shape (n, 2) or (n,): times alone mean that every event was seen.
+    ValueError unless times are finite and >= 0, events 1 (seen) or 0 (censored), one event at least is seen,
+    and there are `n_samples`.
     """
     if isinstance(y, pd.DataFrame) or getattr(getattr(y, "dtype", None), "names", None):
         names = list(y.columns) if isinstance(y, pd.DataFrame) else list(y.dtype.names)
@@ -98,35 +82,60 @@ def _refuse(bad: npt.NDArray[np.bool_], values: Array, name: str, rule: str, adv
     if bad.any():
         raise ValueError(
             f"{name} must be {rule}, but {bad.sum()} of {len(bad)} are not; the first is "
-            f"{values[bad.argmax()]:g} at "
-            f"position {bad.argmax()}. {advice}"
+            f"{values[bad.argmax()]:g} at position {bad.argmax()}. {advice}"
         )
 
 
-class CoxRegression(TorchEstimator):
+class ProportionalHazards:
+    """Abstract: what follows from log hazard ratios, of `predict`, and Breslow's baseline hazard."""
+
+    event_times_: Array
+    baseline_cumulative_hazard_: Array
+    predict: Callable[[Any], npt.NDArray[Any]]
+
+    def predict_survival_function(self, X: Any, times: npt.ArrayLike) -> Array:
+        """Probability of no event by each time, (n_samples, n_times); constant after the last event time."""
+        log_hazards = self.predict(X)
+        position = np.searchsorted(self.event_times_, np.asarray(times, dtype=np.float64), side="right")
+        cumulative = np.r_[0.0, self.baseline_cumulative_hazard_][position]
+        survival: Array = np.exp(-np.exp(log_hazards)[:, None] * cumulative)
+        return survival
+
+    def score(self, X: Any, y: Any) -> float:
+        """Log partial likelihood per event over that of a model without features, in nats; higher is better.
+        0 means that the features tell nothing. Unlike the C-index it is a proper score, and it varies less
+        between small folds; `latentgenomes.expression.evaluate.survival` has the C-index.
+        """
+        log_hazards = torch.from_numpy(self.predict(X))
+        times, events = check_survival(y, n_samples=len(log_hazards))
+        sets = risk_sets(torch.from_numpy(times), torch.from_numpy(events))
+        nothing = log_partial_likelihood(torch.zeros_like(log_hazards), sets)
+        return float(log_partial_likelihood(log_hazards, sets) - nothing) / len(sets.members)
+
+    def __sklearn_tags__(self) -> Tags:
+        """State that outcomes are needed, and that times must be positive."""
+        tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.required = True
+        tags.target_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class CoxRegression(ProportionalHazards, TorchEstimator):
     """Proportional hazards with a ridge or elastic-net penalty; ties after Efron, baseline after Breslow.
 
     Parameters
     ----------
-    alpha : float
-        Strength of the penalty, >= 0. Scale the features first: the penalty treats all alike.
-    l1_ratio : float
-        0 is ridge, 1 the lasso.
-    max_iter : int
-        Steps of the optimiser, at most.
-    tol : float
-        Largest gradient, per patient, at which it stops.
+    alpha : strength of the penalty, >= 0; scale the features first, for it treats all alike
+    l1_ratio : 0 is ridge, 1 the lasso
+    max_iter, tol : most steps of the optimiser, and the gradient, per patient, at which it stops
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
-        Log hazard ratio for one unit of each feature.
-    mean_ : ndarray of shape (n_features,)
-        Of the training features.
-    event_times_, baseline_cumulative_hazard_ : ndarray of shape (n_event_times,)
-        Baseline of a patient with average features, in the unit of the times.
-    n_iter_ : int
-        Steps made.
+    coef_ : log hazard ratio for one unit of each feature, (n_features,)
+    mean_ : of the training features, (n_features,)
+    event_times_, baseline_cumulative_hazard_ : of a patient with average features, in the unit of the times
+    n_iter_ : steps made
     """
 
     def __init__(
@@ -138,23 +147,8 @@ class CoxRegression(TorchEstimator):
         self.tol = tol
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Estimate coefficients and baseline.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_features)
-            Features.
-        y : DataFrame, structured array or array of shape (n_samples, 2)
-            Outcomes; see `check_survival`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a setting is out of range, or the outcomes are refused by `check_survival`.
+        """Estimate coefficients and baseline from features X, (n_samples, n_features), and outcomes y.
+        ValueError if a setting is out of range, or the outcomes are refused by `check_survival`.
         """
         if not self.alpha >= 0:
             raise ValueError(f"alpha must be >= 0, but {self.alpha} came.")
@@ -216,62 +210,13 @@ class CoxRegression(TorchEstimator):
         return found.x, int(found.nit)
 
     def predict(self, X: Any) -> Array:
-        """Log hazard ratio of each sample to a patient with average features; higher is a higher risk.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
+        """Log hazard ratio of each sample to a patient with average features; higher is a higher risk."""
         check_is_fitted(self)
         features = validate_data(self, X, dtype=np.float64, reset=False)
         return (features - self.mean_) @ self.coef_
 
-    def predict_survival_function(self, X: Any, times: npt.ArrayLike) -> Array:
-        """Probability of being without the event at each time.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_features)
-        times : array of shape (n_times,)
-            In the unit of the fit. After the last event time the curve stays where it is.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_times)
-        """
-        log_hazards = self.predict(X)
-        position = np.searchsorted(self.event_times_, np.asarray(times, dtype=np.float64), side="right")
-        cumulative = np.r_[0.0, self.baseline_cumulative_hazard_][position]
-        return np.exp(-np.exp(log_hazards)[:, None] * cumulative)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Log partial likelihood per event over that of a model without features, in nats; higher is better.
-
-        0 means that the features tell nothing. Unlike the C-index it is a proper score, and it varies less
-        between small folds; `latentgenomes.expression.evaluate.survival` has the C-index.
-        """
-        log_hazards = torch.from_numpy(self.predict(X))
-        times, events = check_survival(y, n_samples=len(log_hazards))
-        sets = risk_sets(torch.from_numpy(times), torch.from_numpy(events))
-        gain = log_partial_likelihood(log_hazards, sets) - log_partial_likelihood(
-            torch.zeros_like(log_hazards), sets
-        )
-        return float(gain) / len(sets.members)
-
     def _build_module(self) -> None:
         return None
-
-    def __sklearn_tags__(self) -> Tags:
-        """State that outcomes are needed, and that times must be positive."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.positive_only = True
-        tags.target_tags.multi_output = True
-        return tags
 
 
 def _penalised(features: Array, sets: RiskSets, ridge: float) -> Callable[[Array], tuple[float, Array]]:

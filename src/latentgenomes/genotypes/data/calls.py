@@ -14,26 +14,7 @@ SNP_COLUMNS = ["chromosome", "position", "allele_0", "allele_1"]
 
 
 def check_calls(calls: npt.ArrayLike, *, name: str = "X", ploidy: int = 1) -> Calls:
-    """Return a checked copy of a table of calls.
-
-    Parameters
-    ----------
-    calls : array of shape (n_samples, n_snps)
-        Copies of allele 1, whole numbers 0 ... `ploidy`, -1 for missing. It is not changed.
-    name : str
-        What to call the table in an error.
-    ploidy : int
-        1 for haplotypes, 2 for genotypes without phase.
-
-    Returns
-    -------
-    ndarray of int8, shape (n_samples, n_snps)
-
-    Raises
-    ------
-    ValueError
-        If the table is not two-dimensional, is empty, holds no numbers, or a call is anything else.
-    """
+    """Checked copy of calls (n_samples, n_snps): 0 ... `ploidy` copies of allele 1, -1 for missing."""
     array = np.asarray(calls)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
@@ -57,20 +38,7 @@ def check_calls(calls: npt.ArrayLike, *, name: str = "X", ploidy: int = 1) -> Ca
 
 
 def allele_frequencies(calls: Calls, *, ploidy: int = 1) -> npt.NDArray[np.float64]:
-    """Frequency of allele 1 at every SNP among the calls that are not missing.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 ... `ploidy`, -1 for missing.
-    ploidy : int
-        Copies a sample can have at most.
-
-    Returns
-    -------
-    ndarray of shape (n_snps,)
-        In [0, 1]; NaN where every call is missing.
-    """
+    """Frequency of allele 1 at every SNP among calls that are there, (n_snps,); NaN where none is."""
     known = (calls >= 0).sum(axis=0)
     copies = np.where(calls < 0, 0, calls).sum(axis=0)
     return np.divide(copies, ploidy * known, out=np.full(calls.shape[1], np.nan), where=known > 0)
@@ -101,17 +69,11 @@ def _kept_snps(calls: Calls, ploidy: int, min_maf: float) -> npt.NDArray[np.bool
 
 @dataclass(frozen=True)
 class HaplotypeData:
-    """Phased calls.
+    """Phased calls, int8 of shape (n_haplotypes, n_snps): 0 or 1 for `allele_0` or `allele_1`, -1 for
+    missing.
 
-    Attributes
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 or 1, the allele of the column `allele_0` or `allele_1` of `snps`; -1 for missing.
-    metadata : pandas.DataFrame of shape (n_haplotypes, n_columns)
-        Index: name of the haplotype. Column ``person``, and ``population`` and ``region`` where known.
-    snps : pandas.DataFrame of shape (n_snps, n_columns)
-        Index: name of the SNP. Columns ``chromosome`` (text), ``position`` (base pairs), ``allele_0`` and
-        ``allele_1``.
+    `metadata` is indexed by haplotype: ``person``, and ``population`` and ``region`` where known. `snps` is
+    indexed by SNP: ``chromosome`` (text), ``position`` (base pairs), ``allele_0`` and ``allele_1``.
     """
 
     calls: Calls
@@ -123,21 +85,8 @@ class HaplotypeData:
         _check_table(self.calls, self.metadata, self.snps, 1)
 
     def filter_maf(self, min_maf: float) -> Self:
-        """Only the SNPs whose rarer allele has at least this frequency.
-
-        Parameters
-        ----------
-        min_maf : float
-            In [0, 0.5]. SNPs without any call are dropped.
-
-        Returns
-        -------
-        HaplotypeData
-
-        Raises
-        ------
-        ValueError
-            If `min_maf` is out of range, or no SNP is left.
+        """Only SNPs with a call whose rarer allele has at least this frequency, in [0, 0.5]; ValueError if
+        none.
         """
         kept = _kept_snps(self.calls, 1, min_maf)
         return replace(self, calls=self.calls[:, kept], snps=self.snps[kept])
@@ -145,17 +94,11 @@ class HaplotypeData:
 
 @dataclass(frozen=True)
 class GenotypeData:
-    """Calls without phase.
+    """Calls without phase, int8 of shape (n_samples, n_snps): copies of `allele_1`, 0, 1 or 2, -1 for
+    missing.
 
-    Attributes
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        Copies of the allele ``allele_1``: 0, 1 or 2; -1 for missing.
-    metadata : pandas.DataFrame of shape (n_samples, n_columns)
-        Index: name of the person or animal. Columns ``population`` and ``region``, or ``longitude`` and
-        ``latitude`` (degrees), where known.
-    snps : pandas.DataFrame of shape (n_snps, n_columns)
-        As in `HaplotypeData`; columns that are not known are absent.
+    `metadata` is indexed by person or animal: ``population`` and ``region``, or ``longitude`` and
+    ``latitude`` (degrees), where known. `snps` as in `HaplotypeData`, where known.
     """
 
     calls: Calls

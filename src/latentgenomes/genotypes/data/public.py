@@ -21,25 +21,9 @@ from latentgenomes.genotypes.data.calls import (
     Calls,
     GenotypeData,
     HaplotypeData,
-    allele_frequencies,
     check_calls,
 )
-from latentgenomes.genotypes.data.readers import read_plink, read_vcf_genotypes, read_vcf_haplotypes
-
-__all__ = [
-    "GenotypeData",
-    "HaplotypeData",
-    "allele_frequencies",
-    "check_calls",
-    "load_805",
-    "load_hgdp",
-    "load_lct",
-    "load_tgp",
-    "load_wolves",
-    "read_plink",
-    "read_vcf_genotypes",
-    "read_vcf_haplotypes",
-]
+from latentgenomes.genotypes.data.files import read_plink
 
 LCT_FILE = "genotypes/Ravages_LCT.haplotypes.rda"
 PANEL_FILE = "genotypes/integrated_call_samples_v3.20130502.ALL.panel"
@@ -75,27 +59,9 @@ def _populations(people: pd.Series) -> pd.DataFrame:
 def load_lct(min_maf: float = 0.0) -> HaplotypeData:
     """Phased haplotypes around the lactase gene: all 2504 people of 1000 Genomes phase 3.
 
-    Parameters
-    ----------
-    min_maf : float
-        Least frequency of the rarer allele among all haplotypes, in [0, 0.5]. 0.01 leaves 1261 SNPs.
-
-    Returns
-    -------
-    HaplotypeData
-        5008 haplotypes of 8076 SNPs of chr2:136.40-136.70 Mb (GRCh37), the two of a person in neighbouring
-        rows, of 26 populations in 5 regions (AFR, AMR, EAS, EUR, SAS).
-
-    Raises
-    ------
-    ValueError
-        If `min_maf` is out of range.
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
-    1000 Genomes Project Consortium 2015, Nature 526:68-74; the R package Ravages.
+    5008 haplotypes of 8076 SNPs (1261 with a min_maf of 0.01) of chr2:136.40-136.70 Mb (GRCh37), the two of a
+    person in neighbouring rows, of 26 populations in 5 regions. 1000 Genomes Project Consortium 2015, Nature
+    526:68-74; the R package Ravages.
     """
     tables = _read_r(LCT_FILE)
     calls = np.asarray(tables["LCT.hap"].values).astype(np.int8)
@@ -124,29 +90,10 @@ def _read_hapt(path: Path) -> tuple[list[str], Calls]:
 
 
 def load_805(source: str = "real") -> HaplotypeData:
-    """The 805 ancestry-informative SNPs: real haplotypes, or artificial ones of two published generators.
+    """The 805 ancestry-informative SNPs of all autosomes: 5008 real haplotypes of the 1000 Genomes Project.
 
-    Parameters
-    ----------
-    source : {"real", "gan", "rbm"}
-        5008 haplotypes of the 1000 Genomes Project, or 5000 each of a generative adversarial network and of a
-        restricted Boltzmann machine. Artificial ones have no population.
-
-    Returns
-    -------
-    HaplotypeData
-        SNPs of all autosomes, far apart.
-
-    Raises
-    ------
-    ValueError
-        If there is no such source.
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
-    Yelmen et al. 2021, PLoS Genetics 17:e1009303.
+    Or 5000 artificial ones, without population, of a generative adversarial network ("gan") or a restricted
+    Boltzmann machine ("rbm"). Yelmen et al. 2021, PLoS Genetics 17:e1009303.
     """
     if source not in FILES_805:
         raise ValueError(
@@ -177,60 +124,24 @@ def _load_awesome(data_name: str, map_name: str) -> GenotypeData:
 
 
 def load_tgp() -> GenotypeData:
-    """Genotypes of 1092 people of 1000 Genomes phase 1, thinned over the genome.
+    """1092 people of 1000 Genomes phase 1: 5000 SNPs thinned over the genome, 14 populations, 4 regions.
 
-    Returns
-    -------
-    GenotypeData
-        5000 SNPs, 14 populations, 4 regions (Africa, America, E.Asia, Europe).
-
-    Raises
-    ------
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
     1000 Genomes Project Consortium 2012, Nature 491:56-65.
     """
     return _load_awesome("genotypes/Awesome_data_TGP.rda", "genotypes/Awesome_map_TGP.rda")
 
 
 def load_hgdp() -> GenotypeData:
-    """Genotypes of 934 people of the Human Genome Diversity Project, thinned over the genome.
+    """934 people of the Human Genome Diversity Project: 5000 SNPs thinned over the genome, 7 regions.
 
-    Returns
-    -------
-    GenotypeData
-        5000 SNPs, 7 regions. The 8 rows that are no people of today are left out.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
-    Patterson et al. 2012, Genetics 192:1065-1093 (the array).
+    The 8 rows that are no people of today are left out. Patterson et al. 2012, Genetics 192:1065-1093.
     """
     return _load_awesome("genotypes/Awesome_data_HGDP.rda", "genotypes/Awesome_map_HGDP.rda")
 
 
 def load_wolves() -> GenotypeData:
-    """Genotypes of 111 North American grey wolves with their coordinates.
+    """111 North American grey wolves and their coordinates: 17,729 SNPs, 2.1% of calls missing.
 
-    Returns
-    -------
-    GenotypeData
-        17,729 SNPs, 2.1% of calls missing; `metadata` has ``longitude`` and ``latitude`` in degrees.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
     Schweizer et al. 2016, Molecular Ecology 25:380-402; Marcus et al. 2021, eLife 10:e61927.
     """
     bed, _, _, coordinates = (fetch(name) for name in WOLF_FILES)

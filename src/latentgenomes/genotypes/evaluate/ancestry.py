@@ -1,4 +1,4 @@
-"""How well ancestry can be read from a representation of haplotypes or genotypes.
+"""How well ancestry, and the place of a sample, can be read from a representation of genotypes.
 
 A representation is fitted to the training part of each fold without populations, then a logistic regression
 to its coordinates. People are never on both sides of a split.
@@ -21,35 +21,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 
+Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 # Inverse strength of the penalty: a few coordinates bear more than thousands of calls.
 _STRENGTH, _RAW_STRENGTH = 100.0, 0.01
+_EARTH_KM = 6371.0088  # mean radius
 
 
 def ancestry_folds(
     populations: npt.ArrayLike, people: npt.ArrayLike, *, n_folds: int = 5, random_state: int = 0
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Folds that keep both haplotypes of a person together and every population in all parts.
-
-    Parameters
-    ----------
-    populations, people : array of shape (n_samples,)
-        Names.
-    n_folds : int
-        How many; a population must have as many people.
-    random_state : int
-        Of the shuffling.
-
-    Yields
-    ------
-    train, test : ndarray of int
-        Positions.
-
-    Raises
-    ------
-    ValueError
-        If a population has fewer people than there are folds.
-    """
+    """Folds (train, test) with both haplotypes of a person together and every population in all parts."""
     table = pd.DataFrame({"population": np.asarray(populations), "person": np.asarray(people)})
     sizes = table.groupby("population")["person"].nunique()
     if sizes.min() < n_folds:
@@ -68,23 +50,10 @@ def score_representation(
     train: Indices,
     test: Indices,
 ) -> list[float]:
-    """Balanced accuracy of a logistic regression on one fold, for every kind of label.
+    """Balanced accuracy of a logistic regression on one fold, for every kind of label (n_samples,).
 
-    Parameters
-    ----------
-    representation : transformer or None
-        Cloned and fitted to the training part, without labels. None takes the calls themselves.
-    calls : ndarray of shape (n_samples, n_snps)
-        Without missing calls.
-    labels : sequence of ndarray of shape (n_samples,)
-        Names, such as regions and populations.
-    train, test : ndarray of int
-        From `ancestry_folds`.
-
-    Returns
-    -------
-    list of float
-        In [0, 1]; 1 / (number of names) is chance.
+    The representation is cloned and fitted to the training part without labels; None takes the calls
+    themselves, which have no gaps. In [0, 1]; 1 / (number of names) is chance.
     """
     parts = [calls[rows] for rows in (train, test)]
     strength = _RAW_STRENGTH
@@ -101,3 +70,32 @@ def score_representation(
         found = regression.predict(parts[1].astype(np.float64))
         scores.append(float(balanced_accuracy_score(names[test], found)))
     return scores
+
+
+def great_circle_km(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+    """Kilometres between places (n, 2), longitude and latitude in degrees (Sinnott 1984, haversine)."""
+    start, end = (np.radians(np.asarray(places, dtype=np.float64)) for places in (first, second))
+    half = np.sin((end - start) / 2) ** 2
+    share = half[:, 1] + np.cos(start[:, 1]) * np.cos(end[:, 1]) * half[:, 0]
+    return np.asarray(2 * _EARTH_KM * np.arcsin(np.sqrt(np.clip(share, 0, 1))), dtype=np.float64)
+
+
+def place_scores(true: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]:
+    """r2_longitude, r2_latitude and median_km of predicted places, both tables (n, 2) in degrees.
+
+    r2 is 1 minus squared error over variance: below 0 when worse than the mean of the true places.
+    """
+    places, guesses = (np.asarray(table, dtype=np.float64) for table in (true, predicted))
+    if places.shape != guesses.shape or places.ndim != 2 or places.shape[1] != 2:
+        raise ValueError(
+            f"Places must be two tables (n, 2) of one shape, but they are {places.shape} and "
+            f"{guesses.shape}. Pass longitude and latitude of each sample."
+        )
+    variance = places.var(axis=0)
+    if (variance == 0).any():
+        raise ValueError(
+            "Places must differ in longitude and latitude, but one is the same for all. Add samples."
+        )
+    r2 = 1 - ((places - guesses) ** 2).mean(axis=0) / variance
+    distance = float(np.median(great_circle_km(places, guesses)))
+    return {"r2_longitude": float(r2[0]), "r2_latitude": float(r2[1]), "median_km": distance}

@@ -32,33 +32,17 @@ _BINS = 64  # of a PCA reconstruction
 
 
 def layouts(calls: Calls) -> dict[str, bytes]:
-    """Calls as bytes in the orders in which general compressors see them.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 and 1.
-
-    Returns
-    -------
-    dict of str to bytes
-        One bit or one byte a call, haplotype after haplotype.
+    """Calls of 0 and 1 as general compressors see them: one bit or one byte a call, haplotype after
+    haplotype.
     """
     return {"bits": np.packbits(calls == 1, axis=1).tobytes(), "bytes": calls.astype(np.uint8).tobytes()}
 
 
 def xz_bytes(calls: Calls, panel: Calls | None = None) -> int:
-    """Bytes that xz -9e writes for haplotypes, alone or after a panel.
+    """Bytes that xz -9e writes for haplotypes: alone the better layout, or the growth of a file behind a
+    panel.
 
-    Parameters
-    ----------
-    calls, panel : ndarray of int8, shape (n, n_snps)
-        0 and 1. Alone the better layout counts. With a panel: the growth of the file when the haplotypes are
-        put behind the panel, one bit a call, which was the better layout and is the faster.
-
-    Returns
-    -------
-    int
+    That file has one bit a call, which was the better layout and is the faster.
     """
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 26}]
     if panel is None:
@@ -68,24 +52,7 @@ def xz_bytes(calls: Calls, panel: Calls | None = None) -> int:
 
 
 def zstd_bytes(calls: Calls, panel: Calls | None = None, *, level: int = 19) -> int:
-    """Bytes that zstd writes for haplotypes, alone or with a panel as dictionary; the best layout counts.
-
-    Parameters
-    ----------
-    calls, panel : ndarray of int8, shape (n, n_snps)
-        0 and 1.
-    level : int
-        1 to 22.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ImportError
-        If zstandard is not installed.
-    """
+    """Bytes that zstd writes for haplotypes, alone or with a panel as dictionary; the best layout counts."""
     zstandard = require("zstandard", extra="genotypes")
     sizes = []
     for name, data in layouts(calls).items():
@@ -104,15 +71,7 @@ def zstd_bytes(calls: Calls, panel: Calls | None = None, *, level: int = 19) -> 
 def pgen_bytes(calls: Calls) -> int | None:
     """Bytes of a PLINK 2 file of phased people, or None where its library (Pgenlib) is not installed.
 
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (2 n_people, n_snps)
-        0 and 1, the two haplotypes of a person in neighbouring rows. Names of people and SNPs are not
-        counted.
-
-    Returns
-    -------
-    int or None
+    The two haplotypes of a person stand in neighbouring rows. Names of people and SNPs are not counted.
     """
     try:
         pgenlib: Any = importlib.import_module("pgenlib")
@@ -145,24 +104,10 @@ def _neighbourhood(ordered: Calls, rows: npt.NDArray[np.int64], skip: int) -> np
 
 
 def pbwt_panel_bits(panel: Calls, calls: Calls) -> Floats:
-    """Ideal bits of every haplotype by its neighbours in the PBWT of a panel.
+    """Ideal bits of every haplotype by its neighbours in the PBWT of a panel (Durbin 2014, algorithm 1).
 
-    At each SNP the panel is sorted by the reversed haplotypes up to there, and a new haplotype stands
-    between those that match it furthest. Their calls are the context; how often a 1 follows is counted on
-    the panel itself.
-
-    Parameters
-    ----------
-    panel, calls : ndarray of int8, shape (n, n_snps)
-        0 and 1.
-
-    Returns
-    -------
-    ndarray of shape (n_haplotypes,)
-
-    References
-    ----------
-    Durbin 2014, Bioinformatics 30:1266-1272, algorithm 1.
+    At each SNP the panel is sorted by the reversed haplotypes up to there, and a new haplotype stands between
+    those that match it furthest. Their calls are the context; counts of a following 1 are the panel's own.
     """
     order, place = np.arange(len(panel)), np.full(len(calls), len(panel) // 2)
     counts = np.full((9 * (2 * _NEAR + 1), 2), 0.5)
@@ -183,21 +128,9 @@ def pbwt_panel_bits(panel: Calls, calls: Calls) -> Floats:
 def pbwt_bits(calls: Calls, *, keep: float = 0.6) -> float:
     """Ideal bits of a whole table by PBWT columns and adaptive counts; nothing is known beforehand.
 
-    A call is coded after those above it in the sorted column. Its context is the call above, how long the
-    run of that call is, and the call before the run. Counts start a column with a share of those of the
-    columns before.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 and 1.
-    keep : float
-        Share of the counts that a column leaves to the next, in [0, 1).
-
-    Returns
-    -------
-    float
-        For all haplotypes together; with contexts fixed, the order of calls does not change the sum.
+    A call is coded after those above it in the sorted column. Its context is the call above, how long the run
+    of that call is, and the call before the run. Counts start a column with a share (keep, in [0, 1)) of
+    those of the columns before. With contexts fixed, the order of calls does not change the sum.
     """
     order, bits = np.arange(len(calls)), 0.0
     prior = np.full((4 * 16, 2), 0.5)
@@ -217,23 +150,7 @@ def pbwt_bits(calls: Calls, *, keep: float = 0.6) -> float:
 
 
 def li_stephens_bits(panel: Calls, calls: Calls, *, switch: float, mismatch: float) -> Floats:
-    """Ideal bits of every haplotype by one Li-Stephens model, in floating point.
-
-    Parameters
-    ----------
-    panel, calls : ndarray of int8, shape (n, n_snps)
-        0 and 1.
-    switch, mismatch : float
-        Probability of a switch before a SNP, and of a call that differs from the copied one; inside (0, 1).
-
-    Returns
-    -------
-    ndarray of shape (n_haplotypes,)
-
-    References
-    ----------
-    Li & Stephens 2003, Genetics 165:2213-2233, appendix A.
-    """
+    """Ideal bits of every haplotype by one Li-Stephens model, in floating point (appendix A)."""
     n_panel = len(panel)
     weights = np.full((len(calls), n_panel), 1 / n_panel, dtype=np.float32)
     bits = np.zeros(len(calls))
@@ -257,17 +174,6 @@ def pca_codes(panel: Calls, calls: Calls, n_components: int) -> tuple[Floats, Fl
 
     Scores are rounded to 256 steps over the range of the panel's, and cost -log2 of their frequency there.
     The residual is coded by how often the panel's calls are 1 at each level of the reconstruction.
-
-    Parameters
-    ----------
-    panel, calls : ndarray of int8, shape (n, n_snps)
-        0 and 1.
-    n_components : int
-        Scores of a haplotype.
-
-    Returns
-    -------
-    honest, published : ndarray of shape (n_haplotypes,)
     """
     pca = PCA(n_components, random_state=0).fit(panel.astype(np.float32))
     scores = pca.transform(panel.astype(np.float32))

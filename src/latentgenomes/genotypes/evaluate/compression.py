@@ -29,46 +29,15 @@ _LEAST = 0.5  # added to the counts of each allele, so that no call is impossibl
 
 
 def residual_runs(residuals: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Number of maximal runs of equal values in every row.
-
-    Parameters
-    ----------
-    residuals : ndarray of bool, shape (n_haplotypes, n_snps)
-        Where the thresholded reconstruction is wrong.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_haplotypes,)
-        At least 1.
-    """
+    """Number of maximal runs of equal values in every row, at least 1."""
     changes = residuals[:, 1:] != residuals[:, :-1]
     return np.asarray(changes.sum(axis=1) + 1, dtype=np.int64)
 
 
 def published_bits(calls: Calls, probabilities: npt.ArrayLike, n_latents: int) -> Floats:
-    """Bits of every haplotype by the published estimate.
+    """Bits of every haplotype by the published estimate; ValueError for other shapes or a missing call.
 
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 and 1.
-    probabilities : array of shape (n_haplotypes, n_snps)
-        Reconstruction p(x = 1 | z), or any other number that is above 1/2 for a 1.
-    n_latents : int
-        Numbers of the latent code, 32 bits each; >= 0.
-
-    Returns
-    -------
-    ndarray of shape (n_haplotypes,)
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a call is missing, or `n_latents` is negative.
-
-    References
-    ----------
-    Geleta et al. 2026, Genome Research, section on compression.
+    probabilities (n_haplotypes, n_snps) are p(x = 1 | z), or any other number that is above 1/2 for a 1.
     """
     reconstructed = np.asarray(probabilities) > 0.5
     if reconstructed.shape != calls.shape or calls.ndim != 2:
@@ -92,37 +61,14 @@ def _refuse_missing(calls: Calls) -> None:
 
 
 def smoothed_frequencies(calls: Calls) -> Floats:
-    """Frequency of allele 1 at every SNP, with half a count added to each allele.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 and 1, -1 for missing.
-
-    Returns
-    -------
-    ndarray of shape (n_snps,)
-        Inside (0, 1).
-    """
+    """Frequency of allele 1 at every SNP, inside (0, 1), with half a count added to each allele."""
     ones = (calls == 1).sum(axis=0)
     known = (calls >= 0).sum(axis=0)
     return np.asarray((ones + _LEAST) / (known + 2 * _LEAST), dtype=np.float64)
 
 
 def frequency_bits(calls: Calls, frequencies: npt.ArrayLike) -> Floats:
-    """Ideal bits of every haplotype when each SNP stands alone.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-        0 and 1; a missing call (-1) costs nothing.
-    frequencies : array of shape (n_snps,) or (n_haplotypes, n_snps)
-        P(x = 1), inside (0, 1).
-
-    Returns
-    -------
-    ndarray of shape (n_haplotypes,)
-    """
+    """Ideal bits of every haplotype when each SNP stands alone, P(x = 1) in (0, 1); a gap costs nothing."""
     ones = np.broadcast_to(np.asarray(frequencies, dtype=np.float64), calls.shape)
     costs = -np.log2(np.where(calls == 1, ones, 1 - ones))
     return np.asarray(np.where(calls < 0, 0.0, costs).sum(axis=1), dtype=np.float64)
@@ -131,25 +77,7 @@ def frequency_bits(calls: Calls, frequencies: npt.ArrayLike) -> Floats:
 def population_frequency_bits(
     panel: Calls, panel_groups: npt.ArrayLike, calls: Calls, groups: npt.ArrayLike
 ) -> Floats:
-    """Ideal bits of every haplotype with the frequencies of its own population in a panel.
-
-    Parameters
-    ----------
-    panel, calls : ndarray of int8, shape (n, n_snps)
-        Known haplotypes, and those to code.
-    panel_groups, groups : sequence of length n
-        Population of every haplotype of either.
-
-    Returns
-    -------
-    ndarray of shape (n_haplotypes,)
-        Which population it is costs nothing here.
-
-    Raises
-    ------
-    ValueError
-        If a population of `groups` is not in the panel.
-    """
+    """Ideal bits of every haplotype with the frequencies of its own population in a panel."""
     known, wanted = np.asarray(panel_groups), np.asarray(groups)
     unknown = sorted(set(wanted.tolist()) - set(known.tolist()))
     if unknown:
@@ -167,23 +95,9 @@ def population_frequency_bits(
 def ratio_table(
     bits: npt.ArrayLike, groups: npt.ArrayLike, *, n_snps: int, method: str, split: int = 0
 ) -> pd.DataFrame:
-    """Mean bits and ratio of each group of haplotypes, and of all.
+    """Mean bits and ratio of each group of haplotypes, and of "all", which comes first.
 
-    Parameters
-    ----------
-    bits : array of shape (n_haplotypes,)
-        Bits of every haplotype.
-    groups : sequence of length n_haplotypes
-        Group of every haplotype, such as its region.
-    n_snps : int
-        Raw bits of one haplotype.
-    method, split : str, int
-        Written into the columns of these names.
-
-    Returns
-    -------
-    DataFrame
-        Columns split, method, group ("all" comes first), n_haplotypes, bits_per_haplotype, ratio.
+    Columns split, method, group, n_haplotypes, bits_per_haplotype, ratio.
     """
     frame = pd.DataFrame({"group": np.asarray(groups), "bits": np.asarray(bits, dtype=np.float64)})
     both = pd.concat([frame.assign(group="all"), frame])
@@ -195,23 +109,9 @@ def ratio_table(
 
 
 def heterozygosity(calls: Calls, *, ploidy: int = 1) -> Floats:
-    """Chance that two haplotypes drawn from the sample differ, at every SNP, without bias.
+    """Chance that two haplotypes drawn from the sample differ, at every SNP, without bias (Nei 1978, eq. 3).
 
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 ... `ploidy` copies, -1 for missing.
-    ploidy : int
-        Haplotypes of a sample.
-
-    Returns
-    -------
-    ndarray of shape (n_snps,)
-        n / (n - 1) 2 p (1 - p), with n known haplotypes; NaN where n < 2.
-
-    References
-    ----------
-    Nei 1978, Genetics 89:583-590, equation 3.
+    n / (n - 1) 2 p (1 - p), with n known haplotypes; NaN where n < 2.
     """
     known = ploidy * (calls >= 0).sum(axis=0).astype(np.float64)
     ones = np.where(calls < 0, 0, calls).sum(axis=0)
@@ -221,24 +121,7 @@ def heterozygosity(calls: Calls, *, ploidy: int = 1) -> Floats:
 
 
 def site_entropy(calls: Calls, *, ploidy: int = 1) -> Floats:
-    """Entropy of the alleles at every SNP, in bits, with the correction of Miller and Madow.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 ... `ploidy` copies, -1 for missing.
-    ploidy : int
-        Haplotypes of a sample.
-
-    Returns
-    -------
-    ndarray of shape (n_snps,)
-        NaN where nothing is known.
-
-    References
-    ----------
-    Miller 1955, Note on the bias of information estimates.
-    """
+    """Entropy of the alleles at every SNP, in bits, with the correction of Miller (1955) and Madow."""
     known = ploidy * (calls >= 0).sum(axis=0).astype(np.float64)
     ones = np.where(calls < 0, 0, calls).sum(axis=0)
     share = np.divide(ones, known, out=np.full(calls.shape[1], np.nan), where=known > 0)
@@ -252,31 +135,11 @@ def site_entropy(calls: Calls, *, ploidy: int = 1) -> Floats:
 def diversity_by_population(
     calls: Calls, groups: npt.ArrayLike, *, ploidy: int = 1, n_drawn: int | None = None, random_state: int = 0
 ) -> pd.DataFrame:
-    """Diversity of every population from equally many samples.
+    """Diversity of every population from n_drawn samples, or as many as the smallest has; smaller are left
+    out.
 
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 ... `ploidy` copies, -1 for missing.
-    groups : sequence of length n_samples
-        Population of every sample.
-    ploidy : int
-        Haplotypes of a sample.
-    n_drawn : int, optional
-        Samples drawn from each population; the size of the smallest where None. Smaller ones are left out.
-    random_state : int
-        Seed of the draw.
-
-    Returns
-    -------
-    DataFrame
-        One row a population: population, n_drawn, heterozygosity and entropy_bits (means over SNPs),
-        polymorphic (share of SNPs that vary in the draw), distinct (share of the rows that are distinct).
-
-    Raises
-    ------
-    ValueError
-        If fewer than 2 samples would be drawn.
+    Heterozygosity and entropy_bits are means over SNPs, polymorphic is the share of SNPs that vary in the
+    draw, distinct the share of rows that are distinct.
     """
     names, sizes = np.unique(np.asarray(groups), return_counts=True)
     n = int(sizes.min()) if n_drawn is None else n_drawn

@@ -49,18 +49,7 @@ def _refuse_gaps(real: Calls, synthetic: Calls) -> None:
 
 
 def squared_correlations(calls: Calls) -> Array:
-    """Squared correlation of every pair of SNPs.
-
-    Parameters
-    ----------
-    calls : ndarray of shape (n_haplotypes, n_snps)
-        0 and 1.
-
-    Returns
-    -------
-    ndarray of shape (n_snps, n_snps)
-        NaN in rows and columns of SNPs that never vary.
-    """
+    """Squared correlation of every pair of SNPs, (n_snps, n_snps); NaN for SNPs that never vary."""
     centred = calls - calls.mean(axis=0)
     scale = np.sqrt(np.square(centred).mean(axis=0))
     covariance = centred.T @ centred / len(calls)
@@ -76,17 +65,8 @@ def _correlation(left: Array, right: Array) -> float:
 
 
 def linkage(real: Calls, synthetic: Calls) -> dict[str, float]:
-    """Correlation of the linkage of SNP pairs, real against artificial.
-
-    Parameters
-    ----------
-    real, synthetic : ndarray of shape (n, n_snps)
-        Calls 0 and 1. A pair with a SNP that does not vary in one of the two is left out.
-
-    Returns
-    -------
-    dict
-        "r2_all", "r2_near" (pairs up to 10 SNPs apart) and "r2_far" (all others): Pearson correlations.
+    """Correlation of r2 of SNP pairs, real against artificial: all, up to 10 SNPs apart ("near"), and
+    farther.
     """
     first, second = np.triu_indices(real.shape[1], 1)
     squared_r = [squared_correlations(calls)[first, second] for calls in (real, synthetic)]
@@ -99,21 +79,9 @@ def linkage(real: Calls, synthetic: Calls) -> dict[str, float]:
 
 
 def linkage_decay(calls: Calls, edges: npt.ArrayLike, positions: npt.ArrayLike | None = None) -> pd.DataFrame:
-    """Mean linkage by the distance of two SNPs.
+    """Mean linkage by the distance of two SNPs, in base pairs with positions, else in SNPs.
 
-    Parameters
-    ----------
-    calls : ndarray of shape (n_haplotypes, n_snps)
-        0 and 1.
-    edges : array of shape (n_bins + 1,)
-        Limits of the distances, each bin without its lower one.
-    positions : array of shape (n_snps,), optional
-        Of the SNPs, base pairs. Without them the distance counts SNPs.
-
-    Returns
-    -------
-    DataFrame
-        One row per bin: lower, upper, n_pairs, mean_r2.
+    A bin has its upper edge and not its lower one. Columns lower, upper, n_pairs, mean_r2.
     """
     where = np.arange(calls.shape[1]) if positions is None else np.asarray(positions)
     first, second = np.triu_indices(calls.shape[1], 1)
@@ -145,20 +113,7 @@ def _triples(n_snps: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
 
 
 def pca_wasserstein(real: Calls, synthetic: Calls, n_components: int = N_COMPONENTS) -> Array:
-    """Wasserstein distance along each principal component of the real haplotypes.
-
-    Parameters
-    ----------
-    real, synthetic : ndarray of shape (n, n_snps)
-        Calls 0 and 1.
-    n_components : int
-        How many components.
-
-    Returns
-    -------
-    ndarray of shape (n_components,)
-        In standard deviations of the real haplotypes along the component.
-    """
+    """Wasserstein distance along each principal component of the real ones, in their standard deviations."""
     n_kept = min(n_components, *real.shape)
     pca = PCA(n_kept, svd_solver="covariance_eigh").fit(real.astype(np.float64))
     along = [pca.transform(calls.astype(np.float64)) for calls in (real, synthetic)]
@@ -168,20 +123,7 @@ def pca_wasserstein(real: Calls, synthetic: Calls, n_components: int = N_COMPONE
 
 
 def nearest_distances(calls: Calls, others: Calls, *, skip_self: bool = False) -> Array:
-    """Hamming distance of each haplotype to the nearest of others.
-
-    Parameters
-    ----------
-    calls, others : ndarray of shape (n, n_snps) and (m, n_snps)
-        0 and 1.
-    skip_self : bool
-        The two tables are the same: a row is not compared with itself.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Number of SNPs that differ.
-    """
+    """SNPs in which each haplotype differs from the nearest of others; `skip_self`: both tables are one."""
     right = others.astype(np.float32)
     ones = right.sum(axis=1)
     nearest = np.empty(len(calls))
@@ -196,20 +138,9 @@ def nearest_distances(calls: Calls, others: Calls, *, skip_self: bool = False) -
 
 
 def adversarial_accuracy(real: Calls, synthetic: Calls, *, random_state: int = 0) -> dict[str, float]:
-    """Both halves of the nearest-neighbour adversarial accuracy.
+    """Both halves of the nearest-neighbour adversarial accuracy, in [0, 1]; a tie counts half.
 
-    Parameters
-    ----------
-    real, synthetic : ndarray of shape (n, n_snps)
-        Calls 0 and 1. The larger table is thinned at random to the size of the smaller: the measure compares
-        nearest neighbours among as many.
-    random_state : int
-        Of the thinning.
-
-    Returns
-    -------
-    dict
-        "aats_truth" and "aats_synthetic", in [0, 1]. A tie counts half.
+    It compares nearest neighbours among as many: the larger table is thinned to the size of the smaller.
     """
     rng = np.random.default_rng(random_state)
     n = min(len(real), len(synthetic))
@@ -226,19 +157,7 @@ def adversarial_accuracy(real: Calls, synthetic: Calls, *, random_state: int = 0
 def privacy_loss(train: Calls, test: Calls, synthetic: Calls, *, random_state: int = 0) -> float:
     """Adversarial accuracy on haplotypes that the model never saw, minus that on those of its training.
 
-    Parameters
-    ----------
-    train, test : ndarray of shape (n, n_snps)
-        Real haplotypes that the model was and was not fitted to; thinned to the size of the smaller.
-    synthetic : ndarray of shape (m, n_snps)
-        Drawn from the model; thinned likewise.
-    random_state : int
-        Of the thinning.
-
-    Returns
-    -------
-    float
-        About 0 where the model treats both alike, > 0 where it reveals its training set.
+    About 0 where the model treats both alike, > 0 where it reveals its training set. All are equally many.
     """
     rng = np.random.default_rng(random_state)
     n = min(len(train), len(test), len(synthetic))
@@ -248,27 +167,12 @@ def privacy_loss(train: Calls, test: Calls, synthetic: Calls, *, random_state: i
 
 
 def compare_haplotypes(real: Calls, synthetic: Calls, *, random_state: int = 0) -> dict[str, float]:
-    """Every measure of likeness of a set of artificial haplotypes.
+    """Every measure of likeness of artificial haplotypes (n, n_snps) of 0 and 1; ValueError for a missing
+    call.
 
-    Parameters
-    ----------
-    real, synthetic : ndarray of shape (n, n_snps)
-        Calls 0 and 1 of the same SNPs.
-    random_state : int
-        Of triples and thinning.
-
-    Returns
-    -------
-    dict
-        "frequency_correlation", "r2_all", "r2_near", "r2_far", "three_point" (correlations, 1 is ideal),
-        "wasserstein" (mean over the first 6 components, standard deviations, 0 is ideal), "aats_truth",
-        "aats_synthetic" (0.5 is ideal), "nearest_real" (median distance of an artificial haplotype to the
-        nearest real one) and "nearest_real_to_real" (of a real one to another), in SNPs.
-
-    Raises
-    ------
-    ValueError
-        If the tables are not of the same SNPs, or a call is missing.
+    Correlations are ideal at 1, "wasserstein" at 0 (mean over 6 components, standard deviations), both "aats"
+    at 0.5. "nearest_real" is the median distance, in SNPs, of an artificial haplotype to the nearest real
+    one, and "nearest_real_to_real" of a real one to another.
     """
     _refuse_gaps(real, synthetic)
     triples = _triples(real.shape[1], np.random.default_rng(random_state))

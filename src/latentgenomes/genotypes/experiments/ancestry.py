@@ -2,9 +2,8 @@
 
 One cell is a data set, a method and a fold. A finished cell is kept as a file, so a killed run goes on.
 
-Genotypes without phase have 0, 1 or 2 copies, and the autoencoder reads 0 and 1. They are given as two calls
-for each SNP, "at least one copy" and "two copies", from which the number can be read back. Principal
-components and the regression on raw calls see the copies.
+Genotypes without phase have 0, 1 or 2 copies. The autoencoder reads two calls for each SNP, "at least one
+copy" and "two copies"; principal components and the regression on raw calls see the copies.
 """
 
 import json
@@ -46,17 +45,7 @@ POPULATION_VAE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Ancestry:
-    """One data set.
-
-    Attributes
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 and 1, or 0, 1 and 2 without phase.
-    labels : DataFrame of shape (n_samples, 3)
-        person, population, region.
-    phased : bool
-        Whether a row is a haplotype.
-    """
+    """One data set: calls of 0 and 1, or 0, 1 and 2 without phase; labels have person, population, region."""
 
     calls: Calls
     labels: pd.DataFrame
@@ -68,18 +57,7 @@ class Ancestry:
 
 
 def load_ancestry(dataset: str) -> Ancestry:
-    """Load a data set; populations of fewer than 10 people are left out.
-
-    Parameters
-    ----------
-    dataset : str
-        805, lct, tgp or hgdp.
-
-    Raises
-    ------
-    ValueError
-        If there is no such data set.
-    """
+    """Load 805, lct, tgp or hgdp; populations of fewer than 10 people are left out."""
     loaders: dict[str, Callable[[], Any]]
     loaders = {"805": load_805, "lct": lambda: load_lct(0.01), "tgp": load_tgp, "hgdp": load_hgdp}
     if dataset not in loaders:
@@ -127,26 +105,10 @@ def classify_ancestry(
     folds: Iterable[int] = range(_N_FOLDS),
     folder: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Balanced accuracy of every method on every fold.
+    """Balanced accuracy of every method on every fold, by region and by population; folder keeps finished
+    cells.
 
-    Parameters
-    ----------
-    datasets, methods : sequence of str
-        Of `DATASETS` and `METHODS`. Models of single populations are fitted to phased data only.
-    folds : iterable of int
-        Which of the five.
-    folder : str or Path, optional
-        Where finished cells are kept.
-
-    Returns
-    -------
-    DataFrame
-        Columns dataset, level (region or population), n_classes, method, fold, balanced_accuracy.
-
-    Raises
-    ------
-    ValueError
-        If a data set or method is unknown.
+    Models of single populations are fitted to phased data only.
     """
     unknown = sorted(set(methods) - set(METHODS))
     if unknown:
@@ -181,19 +143,9 @@ def classify_ancestry(
 
 
 def ancestry_summary(scores: pd.DataFrame, *, baseline: str = "pca16") -> pd.DataFrame:
-    """Mean accuracy of every method, and its difference to a baseline over the same folds.
+    """Mean accuracy of every method, and its difference to a baseline, by the corrected resampled t-test.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        From `classify_ancestry`.
-    baseline : str
-        The method to compare with; by default the principal components as many as the latent variables.
-
-    Returns
-    -------
-    DataFrame
-        dataset, level, n_classes, and the columns of `paired_differences`, by the corrected resampled t-test.
+    The baseline has as many principal components as there are latent variables.
     """
     parts = []
     columns = ["dataset", "level", "n_classes"]

@@ -51,23 +51,7 @@ def fitted_vae(
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> HaplotypeVAE:
-    """Fit a model, or read it where one was fitted alike.
-
-    Parameters
-    ----------
-    settings : mapping
-        Parameters of `HaplotypeVAE`.
-    calls, populations : ndarray of shape (n_haplotypes, n_snps) and (n_haplotypes,)
-        The panel. Populations are used by conditional models only.
-    seed : int
-        Of the fit.
-    folder : str or Path, optional
-        Where models are kept.
-
-    Returns
-    -------
-    HaplotypeVAE
-    """
+    """Fit a model, or read it from folder if one was fitted alike; only conditional ones see populations."""
     model = HaplotypeVAE(**settings, random_state=seed)
     labels = populations if model.conditional else None
     if folder is None:
@@ -90,28 +74,11 @@ def code_lengths(
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Bits that every model needs for people whom it never saw, and real bytes.
+    """Bits that every model needs for the 10% of people whom it never saw, and real bytes.
 
-    Parameters
-    ----------
-    data : HaplotypeData
-        `metadata` has person, population and region.
-    names : sequence of str
-        Of `LCT_VAES`, or of `settings`.
-    settings : mapping, optional
-        Parameters by name; `LCT_VAES` by default.
-    seed : int
-        Of the split of people (10% held out) and of the fits.
-    folder : str or Path, optional
-        Where models are kept.
-
-    Returns
-    -------
-    DataFrame
-        Columns split, method, group, n_haplotypes, bits_per_haplotype, ratio (against 1 bit a SNP, the model
-        known to both sides), and for real bytes (group "all" only) model_bytes at 16 bits a weight, and
-        haplotypes encoded and decoded per second. Methods are "published metric", "negative ELBO",
-        "importance bound" (20 draws), "bytes, rounded", "bytes, bits back", each after the model's name.
+    Methods are "published metric", "negative ELBO", "importance bound" (20 draws), "bytes, rounded" and
+    "bytes, bits back", each after the model's name. Ratios are against 1 bit a SNP, the model known to both
+    sides; model_bytes count 16 bits a weight.
     """
     chosen = LCT_VAES if settings is None else settings
     train, test = grouped_split(data.metadata["person"], test_fraction=0.1, random_state=seed)
@@ -183,26 +150,8 @@ def compare_simulations(
 ) -> pd.DataFrame:
     """Artificial haplotypes of the 805 SNPs beside those of the published GAN and RBM, and real against real.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Of `SNP805_VAES`. Each is drawn from N(0, I), and from the mixture of latent variables with each of
-        `SNP805_TEMPERATURES`.
-    n_repeats : int
-        Draws of every model, and splits of the real people into halves.
-    n_samples : int
-        Haplotypes of a draw.
-    seed : int
-        Of the split (10% of people held out) and of the fits.
-    folder : str or Path, optional
-        Where models are kept.
-
-    Returns
-    -------
-    DataFrame
-        Columns source, repeat and those of `compare_haplotypes`, against all 5008 real haplotypes;
-        privacy_loss by haplotypes of people inside and outside the training set, missing where nobody was
-        held out.
+    Each model, fitted to 90% of people, is drawn from N(0, I), and from the mixture of latent variables with
+    each of `SNP805_TEMPERATURES`. The columns of `compare_haplotypes` are against all 5008 real haplotypes.
     """
     real = load_805()
     train, test = grouped_split(real.metadata["person"], test_fraction=0.1, random_state=seed)
@@ -242,17 +191,8 @@ def _halves(real: HaplotypeData, n_repeats: int) -> Iterable[tuple[np.ndarray, n
 def learnt_bits(
     names: Sequence[str] = tuple(SNP805_VAES), *, seed: int = 0, folder: str | Path | None = None
 ) -> pd.DataFrame:
-    """Bits that each model of the 805 SNPs needs for a haplotype of its panel, and for one of new people.
-
-    Parameters
-    ----------
-    names, seed, folder
-        See `compare_simulations`.
-
-    Returns
-    -------
-    DataFrame
-        Columns method, panel, new: means of a draw of the negative ELBO.
+    """Bits (of a draw of the negative ELBO) that each model needs for haplotypes of its panel, and for new
+    ones.
     """
     real = load_805()
     train, test = grouped_split(real.metadata["person"], test_fraction=0.1, random_state=seed)
@@ -268,20 +208,7 @@ def learnt_bits(
 def simulated_decay(
     name: str = "causal", *, n_samples: int = 5000, seed: int = 0, folder: str | Path | None = None
 ) -> pd.DataFrame:
-    """Linkage by distance of the real 805 SNPs, of the published GAN and RBM, and of one model.
-
-    Parameters
-    ----------
-    name : str
-        Of `SNP805_VAES`; drawn from the mixture of latent variables at the last of `SNP805_TEMPERATURES`.
-    n_samples, seed, folder
-        See `compare_simulations`.
-
-    Returns
-    -------
-    DataFrame
-        See `decay_table`.
-    """
+    """`decay_table` of the real 805 SNPs, GAN, RBM, and one model's mixture at the last temperature."""
     real = load_805()
     train, _ = grouped_split(real.metadata["person"], test_fraction=0.1, random_state=seed)
     populations = real.metadata["population"].to_numpy().astype(str)
@@ -292,17 +219,6 @@ def simulated_decay(
 
 
 def decay_table(drawn: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Linkage by distance in SNPs, of every source of haplotypes.
-
-    Parameters
-    ----------
-    drawn : mapping of str to ndarray of shape (n, n_snps)
-        Calls by source.
-
-    Returns
-    -------
-    DataFrame
-        Columns source, lower, upper, n_pairs, mean_r2.
-    """
+    """Linkage by distance in SNPs of every source: source, lower, upper, n_pairs, mean_r2."""
     parts = [linkage_decay(calls, DECAY_EDGES).assign(source=source) for source, calls in drawn.items()]
     return pd.concat(parts, ignore_index=True)[["source", "lower", "upper", "n_pairs", "mean_r2"]]

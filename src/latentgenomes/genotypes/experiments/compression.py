@@ -36,15 +36,7 @@ _N_CHOOSING = 40  # haplotypes of the panel on which settings are chosen
 
 @dataclass(frozen=True)
 class Split:
-    """Known and held-out haplotypes, with their labels.
-
-    Attributes
-    ----------
-    panel, held_out : HaplotypeData
-        No person stands in both.
-    number : int
-        Which split.
-    """
+    """Known and held-out haplotypes, with their labels; no person stands in both."""
 
     panel: HaplotypeData
     held_out: HaplotypeData
@@ -52,41 +44,14 @@ class Split:
 
 
 def take(data: HaplotypeData, rows: npt.NDArray[np.int64]) -> HaplotypeData:
-    """Some haplotypes of a table.
-
-    Parameters
-    ----------
-    data : HaplotypeData
-    rows : ndarray of int
-        Positions, in the order wanted.
-
-    Returns
-    -------
-    HaplotypeData
-    """
+    """Some haplotypes of a table, in the order wanted."""
     return HaplotypeData(data.calls[rows], data.metadata.iloc[rows], data.snps)
 
 
 def splits(
     data: HaplotypeData, n_splits: int, *, test_fraction: float = 0.1, random_state: int = 0
 ) -> Iterator[Split]:
-    """Draw people into panel and held-out part, several times.
-
-    Parameters
-    ----------
-    data : HaplotypeData
-        `metadata` has ``person``.
-    n_splits : int
-        >= 1.
-    test_fraction : float
-        Share of the people held out.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    iterator of Split
-    """
+    """Draw people into panel and held-out part, several times."""
     drawn = repeated_grouped_splits(
         data.metadata["person"], n_splits, test_fraction=test_fraction, random_state=random_state
     )
@@ -95,29 +60,10 @@ def splits(
 
 
 def self_contained(calls: Calls, *, random_state: int = 0, check: bool = True) -> list[bytes]:
-    """Files that hold all haplotypes when nothing is known beforehand.
+    """Files that hold all haplotypes (2 n_people, n_snps) when nothing is known beforehand.
 
     The first people are packed by xz. Each further file is written with all people before it as its panel,
     and is half as large as that. People are taken in a random order, which follows from the seed.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (2 n_people, n_snps)
-        0 and 1, the two haplotypes of a person in neighbouring rows.
-    random_state : int
-        Seed of the order.
-    check : bool
-        Whether to decode every file and compare.
-
-    Returns
-    -------
-    list of bytes
-        One after the other they decode to the calls.
-
-    Raises
-    ------
-    RuntimeError
-        If a file does not decode to what was coded.
     """
     people = np.random.default_rng(random_state).permutation(len(calls) // 2)
     ordered = calls[(2 * people[:, None] + [0, 1]).ravel()]
@@ -142,21 +88,10 @@ def _check_equal(decoded: Calls, calls: Calls) -> None:
 
 
 def score_split(split: Split, *, self_contained_panel: bool = True) -> pd.DataFrame:
-    """Code the held-out haplotypes of a split in every way.
+    """Code the held-out haplotypes of a split in every way: one row a code and group.
 
-    Parameters
-    ----------
-    split : Split
-        Calls 0 and 1; `metadata` has ``population``, and ``region`` where known.
-    self_contained_panel : bool
-        Whether to code the panel too, so that codes that need it can be counted with it. It takes longest.
-
-    Returns
-    -------
-    DataFrame
-        One row a code and group of held-out haplotypes: split, method, known (to both sides), kind (bytes
-        of a real file, or ideal), level (all, region, population), group, n_haplotypes, bits_per_haplotype,
-        ratio, model_bytes (what sending the known part too would take), ratio_counted (with that), seconds.
+    known is what both sides have, kind "bytes" of a real file or "ideal", model_bytes what sending the known
+    part too would take, ratio_counted the ratio with that. To code the panel itself takes longest.
     """
     panel, calls = split.panel.calls, split.held_out.calls
     panel_bytes = np.nan
@@ -274,18 +209,7 @@ def choose_rates(panel: HaplotypeData, *, random_state: int = 0) -> tuple[float,
 
 
 def score_whole(data: HaplotypeData) -> pd.DataFrame:
-    """Code a whole table when nothing is known beforehand.
-
-    Parameters
-    ----------
-    data : HaplotypeData
-        Calls 0 and 1, the two haplotypes of a person in neighbouring rows.
-
-    Returns
-    -------
-    DataFrame
-        method, kind, bytes, ratio, seconds.
-    """
+    """Code a whole table when nothing is known beforehand: method, kind, bytes, ratio, seconds."""
     calls = data.calls
     codes: list[tuple[str, str, Callable[[], float | None]]] = [
         ("xz", "bytes", lambda: classical_codes.xz_bytes(calls)),

@@ -1,11 +1,19 @@
-"""Diversity of populations and what it says of migrations; the same questions asked of dogs and wolves."""
+"""Diversity of populations and what it says of migrations; the same questions asked of dogs and wolves.
+
+Dogs and wolves are told apart and placed on the map by principal components, and by an autoencoder's latent
+variables of the same width. The autoencoder reads calls of 0 and 1: genotypes without phase are given as two
+calls for each SNP, "at least one copy" and "two copies", to both.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -15,8 +23,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latentgenomes.genotypes.data.calls import Calls, GenotypeData, HaplotypeData
+from latentgenomes.genotypes.evaluate.ancestry import place_scores
 from latentgenomes.genotypes.evaluate.compression import diversity_by_population
-from latentgenomes.genotypes.evaluate.geography import place_scores
+from latentgenomes.genotypes.models.haplotype_vae import HaplotypeVAE
 
 #: How far the ancestors of a region went from Africa, in steps of the routes on land; 0 is home.
 STEPS_FROM_AFRICA: Mapping[str, int] = {
@@ -33,6 +42,8 @@ STEPS_FROM_AFRICA: Mapping[str, int] = {
     "AMR": 5,
     "America": 5,
 }
+#: Settings of the network for a hundred animals: one hidden layer, a light prior, no dropout.
+FEW_ANIMALS: Mapping[str, Any] = {"hidden": (128,), "beta": 0.2, "input_dropout": 0.0, "n_components": 1}
 
 
 def diversity_table(
@@ -44,24 +55,7 @@ def diversity_table(
     n_drawn: int | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Diversity of every population, with its region and the steps of that from Africa.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_samples, n_snps)
-        0 ... `ploidy` copies, -1 for missing.
-    metadata : DataFrame
-        Columns ``population``, and ``region`` where known.
-    name : str
-        Written into the column ``data``.
-    ploidy, n_drawn, random_state : int
-        As `latentgenomes.genotypes.evaluate.compression.diversity_by_population` takes them.
-
-    Returns
-    -------
-    DataFrame
-        data, region, steps (NaN where not listed), and the columns of `diversity_by_population`.
-    """
+    """`diversity_by_population` with the region, and its steps from Africa (NaN where not listed)."""
     table = diversity_by_population(
         calls, metadata["population"], ploidy=ploidy, n_drawn=n_drawn, random_state=random_state
     )
@@ -78,16 +72,7 @@ def diversity_table(
 def migration_trends(table: pd.DataFrame) -> pd.DataFrame:
     """Rank correlation of diversity with steps from Africa, over populations, for each data set.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of `diversity_table`.
-
-    Returns
-    -------
-    DataFrame
-        data, measure, n_populations, spearman, p_value. Populations of a region share history and are no
-        independent trials: the p-value is a floor.
+    Populations of a region share history and are no independent trials: the p-value is a floor.
     """
     rows = []
     for name, part in table.dropna(subset="steps").groupby("data", sort=False):
@@ -112,23 +97,9 @@ def classify_populations(
     n_splits: int = 5,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Populations told from codes of the haplotypes, people kept together.
+    """Balanced accuracy of logistic regression on codes of the haplotypes, people kept together.
 
-    Parameters
-    ----------
-    data : HaplotypeData
-        `metadata` has ``person`` and ``population``.
-    encoders : mapping of str to callable
-        Each makes an estimator with `fit` and `transform`; it is fitted on the training part of each fold.
-    n_splits : int
-        Folds.
-    random_state : int
-        Seed of the folds.
-
-    Returns
-    -------
-    DataFrame
-        method, fold, balanced_accuracy of logistic regression on the codes.
+    Each of encoders makes an estimator, which is fitted on the training part of each fold.
     """
     calls, labels = data.calls.astype(np.float32), data.metadata["population"].to_numpy()
     rows = []
@@ -155,27 +126,11 @@ def locate_samples(
     n_repeats: int = 5,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Longitude and latitude told from principal components; samples of one place are held out together.
+    """Longitude and latitude told from principal components, or by the mean place; scores of held-out
+    samples.
 
-    Parameters
-    ----------
-    data : GenotypeData
-        `metadata` has ``longitude`` and ``latitude``. A missing call takes the mean of the training samples.
-    n_components : tuple of int
-        Numbers of components to try; 0, the mean of the training samples, is always there.
-    block_degrees : float
-        Samples of one block of this many degrees are held out together; 0 takes each place for itself. Wide
-        blocks ask for places far from all that were seen.
-    n_splits, n_repeats : int
-        Folds, and how often to draw them.
-    random_state : int
-        Seed of the folds.
-
-    Returns
-    -------
-    DataFrame
-        block_degrees, method, n_components, repeat, r2_longitude, r2_latitude, median_km; all of held-out
-        samples.
+    Samples of one place, or one block of so many degrees, are held out together: wide blocks ask for places
+    far from all that were seen. A missing call takes the mean of the training samples.
     """
     places = data.metadata[["longitude", "latitude"]].to_numpy(dtype=np.float64)
     blocks = np.floor(places / block_degrees) if block_degrees else places
@@ -196,4 +151,72 @@ def locate_samples(
             method = "mean place" if n == 0 else "principal components"
             row = {"block_degrees": block_degrees, "method": method, "n_components": n, "repeat": repeat}
             rows.append(row | place_scores(places, guesses))
+    return pd.DataFrame(rows)
+
+
+def thinned(n_snps: int, n_kept: int) -> npt.NDArray[np.int64]:
+    """Positions of at most n_kept SNPs spread evenly over a table."""
+    return np.unique(np.linspace(0, n_snps - 1, min(n_kept, n_snps)).round().astype(np.int64))
+
+
+def two_calls(calls: Calls) -> Calls:
+    """Genotypes without phase (n, l) as calls (n, 2 l): at least one copy, then two copies, of every SNP."""
+    missing = calls < 0
+    one, two = (np.where(missing, -1, calls >= least) for least in (1, 2))
+    return np.hstack([one, two]).astype(np.int8)
+
+
+def encoders(n_latent: int, *, max_epochs: int, random_state: int = 0) -> dict[str, Any]:
+    """Makers of principal components and of an autoencoder of one width."""
+    settings = {**FEW_ANIMALS, "n_latent": n_latent, "max_epochs": max_epochs}
+    return {
+        "principal components": lambda: PCA(n_latent, random_state=random_state),
+        "HaplotypeVAE": lambda: HaplotypeVAE(**settings, random_state=random_state),
+    }
+
+
+def classify_canids(
+    data: HaplotypeData, *, n_latent: int = 8, n_snps: int = 1500, max_epochs: int = 50, random_state: int = 0
+) -> pd.DataFrame:
+    """Populations told from codes of the haplotypes; see `classify_populations`."""
+    kept = thinned(data.calls.shape[1], n_snps)
+    few = replace(data, calls=data.calls[:, kept], snps=data.snps.iloc[kept])
+    made = encoders(n_latent, max_epochs=max_epochs, random_state=random_state)
+    return classify_populations(few, made, random_state=random_state)
+
+
+def _codes(encoder: BaseEstimator, known: Calls, new: Calls) -> tuple[npt.NDArray[np.float64], ...]:
+    """Codes of both tables by an encoder that saw the first; PCA gets means in place of missing calls."""
+    if isinstance(encoder, PCA):
+        seen = np.where(known < 0, np.nan, known)
+        means = np.nan_to_num(np.nanmean(seen, axis=0))
+        known, new = (np.where(calls < 0, means, calls) for calls in (known, new))
+    encoder.fit(known)
+    return encoder.transform(known), encoder.transform(new)
+
+
+def locate_by_codes(
+    data: GenotypeData,
+    *,
+    block_degrees: float = 0.0,
+    n_latent: int = 10,
+    n_snps: int = 1500,
+    max_epochs: int = 200,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """As `locate_samples`, from an encoder's codes of the animals by ridge regression, over 5 folds."""
+    places = data.metadata[["longitude", "latitude"]].to_numpy(dtype=np.float64)
+    blocks = np.floor(places / block_degrees) if block_degrees else places
+    _, groups = np.unique(blocks, axis=0, return_inverse=True)
+    groups = np.random.default_rng(random_state).permutation(groups.max() + 1)[groups.ravel()]
+    calls = two_calls(data.calls[:, thinned(data.calls.shape[1], n_snps)])
+    rows = []
+    for method, make in encoders(n_latent, max_epochs=max_epochs, random_state=random_state).items():
+        guesses = np.empty_like(places)
+        for train, test in GroupKFold(5).split(calls, groups=groups):
+            known, new = _codes(make(), calls[train], calls[test])
+            model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+            guesses[test] = model.fit(known, places[train]).predict(new)
+        row = {"block_degrees": block_degrees, "method": method, "n_latent": n_latent}
+        rows.append(row | place_scores(places, guesses))
     return pd.DataFrame(rows)

@@ -65,12 +65,9 @@ _PI = Decimal("3.14159265358979323846264338327950288419716939937510")
 
 @lru_cache(maxsize=1)
 def normal_table() -> Integers:
-    """Normal distribution function at -8, -8 + 1/64, ... 8 in shares, 0 to 2**24 - 192.
+    """Normal distribution function at -8, -8 + 1/64, ... 8 in shares, 0 to 2**24 - 192: (1025,).
 
-    Returns
-    -------
-    ndarray of int64, shape (1025,)
-        By decimal arithmetic with 50 digits, which is the same everywhere.
+    By decimal arithmetic with 50 digits, which is the same everywhere.
     """
     with localcontext() as context:
         context.prec = 50
@@ -96,17 +93,10 @@ def inverse_sigmas() -> Integers:
 
 
 def cell_shares(mean: npt.NDArray[np.float64], log_var: npt.NDArray[np.float64]) -> Integers:
-    """Cumulative shares of the cells under q, (..., k) -> (..., k, 193).
+    """Cumulative shares of the cells under q, (..., k) -> (..., k, 193): from 0 to 2**24, growing by one at
+    least.
 
-    Parameters
-    ----------
-    mean, log_var : ndarray of whole numbers
-        Of q, in units of 2**-12.
-
-    Returns
-    -------
-    ndarray of int64
-        From 0 to 2**24, growing by one at least.
+    Mean and log_var of q in units of 2**-12.
     """
     # log2(1 / sigma) in quarters, to the nearest: -log_var / 2 * log2(e) * 4
     scaled = -log_var.astype(np.int64) * NATS_TO_BITS
@@ -121,18 +111,7 @@ def cell_shares(mean: npt.NDArray[np.float64], log_var: npt.NDArray[np.float64])
 
 
 def prior_shares(sums: Integers) -> Integers:
-    """Cumulative shares of the cells of each latent variable, from how often a panel uses them.
-
-    Parameters
-    ----------
-    sums : ndarray of int64, shape (k, 192)
-        Shares of the cells under q, summed over a panel.
-
-    Returns
-    -------
-    ndarray of int64, shape (k, 193)
-        From 0 to 2**24, growing by one at least.
-    """
+    """The same for each latent variable, (k, 193), from the shares under q (k, 192) summed over a panel."""
     total = sums.sum(axis=1)
     scaled = [[int(n) * _ROOM // int(t) for n in row] for row, t in zip(sums, total, strict=True)]
     shares = np.array(scaled, dtype=np.int64) + 1
@@ -238,13 +217,7 @@ def _take_calls(stack, words, sums, causal, frequencies, powers, calls):  # type
 
 
 class BitStack:
-    """A stack of bits: what was put on last is taken off first.
-
-    Parameters
-    ----------
-    words : ndarray of uint32, optional
-        From `words`; without them the stack is empty.
-    """
+    """A stack of bits: what was put on last is taken off first. It starts empty, or from `words`."""
 
     def __init__(self, words: npt.NDArray[np.uint32] | None = None) -> None:
         given = np.zeros(0, dtype=np.uint64) if words is None else words[2:].astype(np.uint64)
@@ -296,13 +269,7 @@ class BitStack:
         return calls
 
     def check_empty(self, borrowed: int) -> None:
-        """Refuse a stack that does not end as one begins from which so many words were borrowed.
-
-        Raises
-        ------
-        CodecError
-            If other words are left than those that the writer borrowed.
-        """
+        """Refuse (CodecError) a stack with other words left than those that the writer borrowed."""
         size = int(self.state[1])
         below = [int(_seed_word(place)) for place in range(borrowed)][::-1]
         left = self.words_below[:size].tolist()

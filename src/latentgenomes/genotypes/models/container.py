@@ -58,18 +58,8 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a container says of its payload.
-
-    Attributes
-    ----------
-    method : int
-        Which model wrote the payload, 0 to 255.
-    fingerprint : bytes
-        Fingerprint of that model or panel, 8 bytes.
-    calls_digest : bytes
-        `digest` of the calls, 8 bytes.
-    n_haplotypes, n_snps : int
-        Shape of the calls, each >= 1.
+    """What a container says of its payload: `method` 0 to 255, two digests of 8 bytes, the shape of the
+    calls.
     """
 
     method: int
@@ -80,17 +70,8 @@ class Header:
 
 
 def digest(parts: Iterable[bytes | npt.NDArray[Any]]) -> bytes:
-    """BLAKE2b digest of arrays and bytes; type and shape of every part count.
-
-    Parameters
-    ----------
-    parts : iterable of bytes or numpy.ndarray
-        Arrays are read as little-endian, in C order.
-
-    Returns
-    -------
-    bytes
-        Of length 8.
+    """BLAKE2b digest of arrays (little-endian, C order) and bytes, 8 bytes; type and shape of every part
+    count.
     """
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
@@ -127,24 +108,7 @@ def _read_varint(data: bytes, start: int) -> tuple[int, int]:
 
 
 def pack(header: Header, payload: npt.NDArray[np.uint32]) -> bytes:
-    """Bytes of a container.
-
-    Parameters
-    ----------
-    header : Header
-        What to say of the payload.
-    payload : ndarray of uint32
-        Words of the range coder.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If the header names no haplotype or no SNP.
-    """
+    """Bytes of a container; refused (ValueError) where the header names no haplotype or no SNP."""
     start = MAGIC + bytes([VERSION, header.method]) + header.fingerprint + header.calls_digest
     body = start + _varint(header.n_haplotypes) + _varint(header.n_snps) + payload.astype("<u4").tobytes()
     return body + hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
@@ -178,25 +142,9 @@ def _check_whole(data: bytes) -> None:
 def unpack(
     data: bytes, *, method: int, fingerprint: bytes, n_snps: int
 ) -> tuple[Header, npt.NDArray[np.uint32]]:
-    """Header and payload of a container that a given model wrote; anything else is refused.
+    """Header and payload of a container; CodecError unless it is whole and this model's.
 
-    Parameters
-    ----------
-    data : bytes
-        What `pack` returned.
-    method, fingerprint, n_snps : int, bytes, int
-        Of the model that shall decode.
-
-    Returns
-    -------
-    header : Header
-    payload : ndarray of uint32
-
-    Raises
-    ------
-    CodecError
-        If the data are cut or altered, of another version, method, model or number of SNPs, or name more
-        calls than the payload can hold.
+    Nor may it name more calls than the payload can hold.
     """
     data = bytes(data)
     _check_whole(data)
@@ -229,18 +177,7 @@ def unpack(
 
 
 def binary_table(ones: IntArray) -> npt.NDArray[np.int64]:
-    """Probability table of calls 0 and 1.
-
-    Parameters
-    ----------
-    ones : ndarray of int, shape (n,)
-        Probability of a 1, in shares of 2**24.
-
-    Returns
-    -------
-    ndarray of int64, shape (n, 2)
-        Rows sum to 2**24, no entry below 2**8.
-    """
+    """Probability table (n, 2) of calls 0 and 1 from shares of a 1 (n,): rows sum to 2**24, none < 2**8."""
     table = np.empty((len(ones), 2), dtype=np.int64)
     kept = np.maximum(ones, SMALLEST, out=table[:, 1])
     np.minimum(kept, TOTAL - SMALLEST, out=kept)
@@ -272,19 +209,8 @@ class SymbolWriter:
         self._family = stream.model.Categorical(perfect=False)
 
     def write(self, symbols: IntArray, table: IntArray) -> None:
-        """Append symbols.
-
-        Parameters
-        ----------
-        symbols : ndarray of int, shape (n,)
-            Each in 0 ... n_symbols - 1.
-        table : ndarray of int, shape (n, n_symbols)
-            Shares of 2**24, >= 1; rows sum to 2**24.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ, a row is no such distribution, or a symbol has no column.
+        """Append symbols (n,), each in 0 ... n_symbols - 1, with shares (n, n_symbols) >= 1 in rows that sum
+        to 2**24.
         """
         probabilities = _probabilities(table)
         if symbols.shape != table.shape[:1]:
@@ -307,13 +233,7 @@ class SymbolWriter:
 
 
 class SymbolReader:
-    """Reads what `SymbolWriter` wrote, with the same tables in the same order.
-
-    Parameters
-    ----------
-    words : ndarray of uint32
-        Payload.
-    """
+    """Reads what `SymbolWriter` wrote, with the same tables in the same order."""
 
     def __init__(self, words: npt.NDArray[np.uint32]) -> None:
         stream = require("constriction", extra="genotypes").stream
@@ -321,24 +241,7 @@ class SymbolReader:
         self._family = stream.model.Categorical(perfect=False)
 
     def read(self, table: IntArray) -> npt.NDArray[np.int64]:
-        """Read the next symbols.
-
-        Parameters
-        ----------
-        table : ndarray of int, shape (n, n_symbols)
-            As in `SymbolWriter.write`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-
-        Raises
-        ------
-        CodecError
-            If the payload cannot come from these tables.
-        ValueError
-            If a row of the table is no distribution.
-        """
+        """Next symbols (n,) by tables (n, n_symbols); CodecError where the payload cannot come from these."""
         probabilities = _probabilities(table)
         if len(probabilities) == 0:
             return np.zeros(0, dtype=np.int64)
@@ -351,13 +254,7 @@ class SymbolReader:
             ) from error
 
     def finish(self) -> None:
-        """Refuse a payload with words left over.
-
-        Raises
-        ------
-        CodecError
-            If more was written than was read.
-        """
+        """Refuse (CodecError) a payload with words left over."""
         if not self._decoder.maybe_exhausted():
             raise CodecError(
                 "The payload must end with the last call, but words are left over. "

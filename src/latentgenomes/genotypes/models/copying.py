@@ -66,22 +66,7 @@ def _compiled() -> tuple[ModuleType, ModuleType]:
 
 
 def check_values(calls: npt.NDArray[Any]) -> Calls:
-    """Calls as int8, every one 0, 1 or -1.
-
-    Parameters
-    ----------
-    calls : ndarray of shape (n_haplotypes, n_snps)
-
-    Returns
-    -------
-    ndarray of int8
-        A copy.
-
-    Raises
-    ------
-    ValueError
-        If a call is anything else.
-    """
+    """Copy of calls as int8; refused (ValueError) unless every one is 0, 1 or -1."""
     whole = calls.dtype.kind in "biu" or bool((calls == np.floor(calls)).all())
     if not (whole and calls.min() >= -1 and calls.max() <= 1):
         bad = ~np.isin(calls, (0, 1, -1))
@@ -221,17 +206,10 @@ class CopyingMixture(TorchEstimator):
         y : None
             Ignored.
 
-        Returns
-        -------
-        self
-
         Raises
         ------
-        ImportError
-            If numba is not installed.
         ValueError
-            If a call is not 0, 1 or -1, the panel has fewer than 4 or more than 2**20 haplotypes, or a
-            setting is out of range.
+            If a call is not 0, 1 or -1, a setting is out of range, or there are not 4 to 2**20 haplotypes.
         """
         _compiled()
         self._rates()
@@ -283,15 +261,7 @@ class CopyingMixture(TorchEstimator):
             yield rows, _Followers(self.panel_, layout, rates, nobody)
 
     def write(self, calls: Calls, writer: SymbolWriter) -> None:
-        """Code the calls that are not missing.
-
-        Parameters
-        ----------
-        calls : ndarray of int8, shape (n_haplotypes, n_snps)
-            0, 1, or -1 for missing.
-        writer : SymbolWriter
-            Where to.
-        """
+        """Code the calls (n_haplotypes, n_snps) that are not missing."""
         for rows, followers in self._chunks(len(calls)):
             for snp in range(self.n_features_in_):
                 ones, column = followers.ones(snp, self.mixing_weights_), calls[rows, snp]
@@ -300,24 +270,7 @@ class CopyingMixture(TorchEstimator):
                 followers.observe(column)
 
     def read(self, missing: npt.NDArray[np.bool_], reader: SymbolReader) -> Calls:
-        """Decode what `write` coded.
-
-        Parameters
-        ----------
-        missing : ndarray of bool, shape (n_haplotypes, n_snps)
-            Where a call is missing.
-        reader : SymbolReader
-            Where from.
-
-        Returns
-        -------
-        ndarray of int8, shape (n_haplotypes, n_snps)
-
-        Raises
-        ------
-        CodecError
-            If the payload was not written by this model.
-        """
+        """Decode what `write` coded, given where calls are missing; CodecError for a foreign payload."""
         if missing.shape[1] != self.n_features_in_:
             raise CodecError(
                 f"The file must hold {self.n_features_in_} SNPs, but it holds {missing.shape[1]}. "
@@ -358,7 +311,7 @@ class CopyingMixture(TorchEstimator):
         return bits
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call that is not missing: minus the bits per SNP.
+        """Mean log2 probability of a call that is not missing: minus the bits per SNP, so at most 0.
 
         Parameters
         ----------
@@ -366,10 +319,5 @@ class CopyingMixture(TorchEstimator):
             Phased calls 0 and 1, -1 for missing.
         y : None
             Ignored.
-
-        Returns
-        -------
-        float
-            In bits, at most 0; higher is better.
         """
         return -float(self.bits(X).sum() / max((np.asarray(X) >= 0).sum(), 1))

@@ -51,24 +51,11 @@ _MASS = np.uint64(31)  # masses sum to 2**30 ... 2**31
 
 @njit(cache=True)
 def group_patterns(panel, max_length):  # type: ignore[no-untyped-def]
-    """Cut a panel into blocks, and name the pattern of every haplotype in every block.
+    """Cut a panel (n_snps, n_panel) into blocks of at most max_length SNPs, and name the patterns in each.
 
-    Parameters
-    ----------
-    panel : ndarray of int8, shape (n_snps, n_panel)
-        Calls 0 and 1.
-    max_length : int
-        SNPs of a block, at most. A block also ends where a pass over its patterns would cost more than a
-        pass over the panel.
-
-    Returns
-    -------
-    starts : ndarray of int64, shape (n_blocks + 1,)
-        First SNP of each block, and n_snps.
-    pattern_of : ndarray of uint16, shape (n_blocks, n_panel)
-    n_patterns : ndarray of int64, shape (n_blocks,)
-    first : ndarray of int64, shape (n_blocks, n_most)
-        A panel haplotype that has the pattern.
+    A block also ends where a pass over its patterns would cost more than one over the panel. Returns the
+    first SNP of each block and n_snps (n_blocks + 1,), the haplotypes' patterns (n_blocks, n_panel), how many
+    a block has (n_blocks,), and a haplotype of each (n_blocks, n_most).
     """
     n_snps, n_panel = panel.shape
     starts = [0]
@@ -115,16 +102,8 @@ def group_patterns(panel, max_length):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def begin_block(block, previous, state, pattern_of, n_patterns):  # type: ignore[no-untyped-def]
-    """Pass the masses of every panel haplotype on to the patterns of a block.
-
-    Parameters
-    ----------
-    block, previous : int
-        Which block begins, and which ended (-1 at the first).
-    state : tuple of ndarray
-        As `new_state` makes it; changed in place.
-    pattern_of, n_patterns : ndarray
-        As from `group_patterns`.
+    """Pass the masses of every panel haplotype on to the patterns of a block, in place; previous is -1 at
+    first.
     """
     weights, streak, resident, fresh, start, members, agreeing, alive, portion = state
     n, n_panel, n_settings = weights.shape
@@ -172,20 +151,9 @@ def begin_block(block, previous, state, pattern_of, n_patterns):  # type: ignore
 
 @njit(cache=True)
 def predict(alleles, state, switch, mismatch, logarithms, inputs):  # type: ignore[no-untyped-def]
-    """Switch, then write the evidence for allele 1 at the next SNP, in units of 2**-16 bits.
+    """Switch (in place), then write the evidence for allele 1 at the next SNP, in units of 2**-16 bits.
 
-    Parameters
-    ----------
-    alleles : ndarray of int8, shape (n_patterns,)
-        Allele of every pattern at the SNP.
-    state : tuple of ndarray
-        As `new_state` makes it; resident and fresh masses change in place.
-    switch, mismatch : ndarray of uint64, shape (n_settings,)
-        rho and epsilon in units of 2**-32.
-    logarithms : ndarray
-        From `tables`.
-    inputs : ndarray of int64, shape (n_haplotypes, n_settings + n_back + 1)
-        Filled in place.
+    alleles are those of the patterns (n_patterns,); rho and epsilon (n_settings,) have units of 2**-32.
     """
     resident, fresh, members = state[2], state[3], state[5]
     agreeing, alive, portion = state[6], state[7], state[8]
@@ -230,19 +198,7 @@ def predict(alleles, state, switch, mismatch, logarithms, inputs):  # type: igno
 
 @njit(cache=True)
 def observe(calls, alleles, state, odds):  # type: ignore[no-untyped-def]
-    """Weigh the patterns by the calls that were made.
-
-    Parameters
-    ----------
-    calls : ndarray of int8, shape (n_haplotypes,)
-        0, 1, or -1 for missing: then nothing is learnt.
-    alleles : ndarray of int8, shape (n_patterns,)
-        Allele of every pattern at the SNP.
-    state : tuple of ndarray
-        As `new_state` makes it; changed in place.
-    odds : ndarray of uint64, shape (n_settings,)
-        eps / (1 - eps) in units of 2**-32.
-    """
+    """Weigh the patterns by the calls that were made (n_haplotypes,), in place; odds in units of 2**-32."""
     resident, fresh, alive = state[2], state[3], state[7]
     size, n_settings = len(alleles), len(odds)
     bits = np.uint64(32)
@@ -270,19 +226,9 @@ def observe(calls, alleles, state, odds):  # type: ignore[no-untyped-def]
 
 
 def new_state(n_haplotypes: int, n_settings: int, n_most: int, excluded: npt.NDArray[np.bool_]) -> State:
-    """State of haplotypes of which nothing is known yet.
+    """State of haplotypes of which nothing is known yet, for blocks of at most n_most patterns.
 
-    Parameters
-    ----------
-    n_haplotypes, n_settings, n_most : int
-        Haplotypes to follow, settings, patterns of a block at most.
-    excluded : ndarray of bool, shape (n_haplotypes, n_panel)
-        Panel haplotypes that each must not copy, such as itself.
-
-    Returns
-    -------
-    tuple of ndarray
-        weights, streak, resident, fresh, start, members, agreeing, alive, portion.
+    excluded (n_haplotypes, n_panel) are panel haplotypes that each must not copy, such as itself.
     """
     n, size = n_haplotypes, n_most
     n_copied = (~excluded).sum(axis=1)[:, None]

@@ -17,7 +17,7 @@ of the haplotype is missing, and how many of its calls are so far (0, 1, 2 to 3,
 | panel | `model_` | |
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,25 +41,8 @@ from latentgenomes.genotypes.models.copying import Calls, CopyingMixture, check_
 from latentgenomes.genotypes.models.vae_coding import VAECoding
 
 _FLAG = np.array([[TOTAL - SMALLEST, SMALLEST]])
-
-
-class HaplotypeModel(Protocol):
-    """What a codec needs of a model of haplotypes, beside `fit`."""
-
-    def fingerprint(self) -> bytes:
-        """Digest of everything that a probability depends on, 8 bytes."""
-
-    def write(self, calls: Calls, writer: SymbolWriter) -> None:
-        """Code the calls that are not missing."""
-
-    def read(self, missing: npt.NDArray[np.bool_], reader: SymbolReader) -> Calls:
-        """Decode what `write` coded."""
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call."""
-
-
-#: Number of every method in the header, and the model that it uses by default.
+#: Number of every method in the header, and the model that it uses by default: one with `fit`, `fingerprint`,
+#: `write`, `read` and `score`.
 METHODS: dict[str, tuple[int, type[BaseEstimator]]] = {
     "copying": (1, CopyingMixture),
     "vae": (2, VAECoding),
@@ -116,8 +99,8 @@ class HaplotypeCodec(BaseEstimator):
 
     Parameters
     ----------
-    method : str
-        Name of the method in `METHODS`: ``"copying"``.
+    method : {"copying", "vae"}
+        Which model, by name.
     model : estimator or None
         The model, fitted to the panel as a clone; None is the method's own with its defaults. A model that is
         already fitted is used as it is when it is wrapped in `sklearn.frozen.FrozenEstimator`.
@@ -146,12 +129,8 @@ class HaplotypeCodec(BaseEstimator):
         ----------
         X : array of shape (n_panel, n_snps)
             Phased calls 0 and 1, -1 for missing; the two haplotypes of a person in neighbouring rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
+        y : array of shape (n_panel,), optional
+            Populations, for a model that takes them.
 
         Raises
         ------
@@ -172,17 +151,12 @@ class HaplotypeCodec(BaseEstimator):
         return check_values(validate_data(self, X, dtype=None, reset=False))
 
     def compress(self, haplotypes: Any) -> bytes:
-        """Code haplotypes.
+        """Code haplotypes as one container, see `latentgenomes.genotypes.models.container`.
 
         Parameters
         ----------
         haplotypes : array of shape (n_haplotypes, n_snps)
             Phased calls 0 and 1, -1 for missing; the SNPs of the panel, in its order.
-
-        Returns
-        -------
-        bytes
-            One container; see `latentgenomes.genotypes.models.container`.
 
         Raises
         ------
@@ -198,17 +172,12 @@ class HaplotypeCodec(BaseEstimator):
         return pack(header, writer.words())
 
     def decompress(self, data: bytes) -> Calls:
-        """Decode what `compress` returned.
+        """Decode what `compress` returned: the same calls, int8 of shape (n_haplotypes, n_snps).
 
         Parameters
         ----------
         data : bytes
             The whole container.
-
-        Returns
-        -------
-        ndarray of int8, shape (n_haplotypes, n_snps)
-            The same calls, 0, 1 and -1.
 
         Raises
         ------
@@ -233,19 +202,6 @@ class HaplotypeCodec(BaseEstimator):
         return calls
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call that is not missing; see the model's `score`.
-
-        Parameters
-        ----------
-        X : array of shape (n_haplotypes, n_snps)
-            Phased calls 0 and 1, -1 for missing.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            In bits per SNP, at most 0; higher is better.
-        """
+        """Mean log2 probability of a call that is not missing, at most 0; see the model's `score`."""
         calls = self._calls(X)
         return float(self.model_.score(calls))

@@ -32,17 +32,7 @@ _ROWS = 512  # haplotypes in memory at once
 
 
 class HaplotypeEstimator(TransformerMixin, TorchEstimator):
-    """Abstract base: a subclass trains `module_` and sets the attributes below.
-
-    Attributes
-    ----------
-    module_ : HaplotypeNet
-        Trained, in double precision.
-    classes_ : ndarray of shape (n_populations,)
-        Names of the populations.
-    mixture_weights_, mixture_means_, mixture_cholesky_, mixture_population_ : ndarray
-        Of the latent mixture, see `latentgenomes.genotypes.models.latent_mixture.LatentMixture`.
-    """
+    """Abstract base: a subclass trains `module_`, in double precision, and sets the attributes below."""
 
     module_: HaplotypeNet
     conditional: bool
@@ -138,7 +128,9 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         return self._posterior(calls, self._numbers(calls, y))[0]
 
     def inverse_transform(self, X: Any, y: Any = None) -> Array:
-        """Probabilities of allele 1 from latent variables.
+        """Probabilities of allele 1, (n_haplotypes, n_snps), from latent variables.
+
+        A causal decoder is told nothing of the calls before; see `sample` for haplotypes.
 
         Parameters
         ----------
@@ -146,11 +138,6 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
             Latent variables.
         y : array of shape (n_haplotypes,) or str, optional
             Populations; a conditional model needs them.
-
-        Returns
-        -------
-        ndarray of shape (n_haplotypes, n_snps)
-            In [0, 1]. A causal decoder is told nothing of the calls before; see `sample` for haplotypes.
         """
         latent, population = self._latent(X, y)
         with torch.no_grad():
@@ -180,7 +167,7 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         temperature: float = 1.0,
         random_state: int | np.random.Generator | None = None,
     ) -> Calls:
-        """Draw new haplotypes.
+        """Draw new haplotypes, int8 of shape (n_samples, n_snps).
 
         Parameters
         ----------
@@ -196,16 +183,11 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         random_state : int, numpy.random.Generator or None
             Seed of the draws; None takes the estimator's.
 
-        Returns
-        -------
-        ndarray of int8, shape (n_samples, n_snps)
-            0 and 1.
-
         Raises
         ------
         ValueError
-            If no haplotype is asked for, the temperature is not above 0, the population is unknown, or it
-            would not matter: the model is not conditional and z comes from N(0, I).
+            If a number is out of range, the population is unknown, or it would not matter: the model is not
+            conditional and z comes from N(0, I).
         """
         check_is_fitted(self)
         if n_samples < 1:
@@ -269,18 +251,14 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
             Calls 0 and 1, -1 for missing.
         y : array of shape (n_haplotypes,) or str, optional
             Populations, for a conditional model; see `transform`.
-
-        Returns
-        -------
-        ndarray of int8, shape (n_haplotypes, n_snps)
-            The calls that were there, and 0 or 1 for the others.
         """
         calls = self._calls(X)
         numbers = self._numbers(calls, y)
         return self._generate(self._posterior(calls, numbers)[0], numbers, np.full(calls.shape, 0.5), calls)
 
     def bits(self, X: Any, y: Any = None, *, n_draws: int = 1) -> Array:
-        """Upper bound on the code length of every haplotype.
+        """Upper bound on the code length of every haplotype (n_haplotypes,), in bits. The model is not
+        counted.
 
         Parameters
         ----------
@@ -290,11 +268,6 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
             Populations, for a conditional model; see `transform`.
         n_draws : int
             Draws of z; 1 gives a draw of the negative ELBO, more give the tighter importance-weighted bound.
-
-        Returns
-        -------
-        ndarray of shape (n_haplotypes,)
-            In bits. The model itself is not counted.
         """
         if n_draws < 1:
             raise ValueError(f"n_draws must be >= 1, but {n_draws} came. Take 1, or 200 for a tight bound.")
@@ -302,28 +275,11 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         return self._bits(calls, self._numbers(calls, y), n_draws, self._seeds(1)[0])
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call that is not missing, by the ELBO: minus the bits per SNP.
-
-        Parameters
-        ----------
-        X, y
-            See `bits`.
-
-        Returns
-        -------
-        float
-            In bits, at most 0; higher is better.
-        """
+        """Mean log2 probability of a call that is there, by the ELBO: minus the bits per SNP; see `bits`."""
         return -float(self.bits(X, y).sum() / max((np.asarray(X) >= 0).sum(), 1))
 
     def likeliest_population(self, X: Any) -> np.ndarray:
-        """Population under which a conditional model spends the fewest bits, (n_haplotypes,).
-
-        Raises
-        ------
-        ValueError
-            If the model is not conditional.
-        """
+        """Population under which a conditional model spends the fewest bits, (n_haplotypes,)."""
         calls = self._calls(X)
         if not self.conditional:
             raise ValueError("The model must be conditional to tell populations apart. Fit it with y.")

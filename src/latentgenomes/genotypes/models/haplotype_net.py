@@ -66,22 +66,10 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 class WindowNet(nn.Module):
-    """Encoder and decoder of one window.
+    """Encoder and decoder of one window; the decoder mirrors the `hidden` widths, and looks back at
+    n_previous SNPs.
 
-    Parameters
-    ----------
-    n_snps, n_latent : int
-        Sizes l and k.
-    hidden : sequence of int
-        Widths of the encoder's hidden layers; the decoder mirrors them.
-    batch_norm : bool
-        True builds Linear, BatchNorm and ReLU, as published; False Linear and LeakyReLU.
-    slope : float
-        Of LeakyReLU below 0.
-    n_populations : int
-        Populations that the model is told of; 0 for none.
-    n_previous : int
-        SNPs w that the causal decoder looks back at.
+    batch_norm builds Linear, BatchNorm and ReLU, as published, else Linear and LeakyReLU.
     """
 
     frequencies: Tensor
@@ -151,19 +139,7 @@ class WindowNet(nn.Module):
 
 
 class HaplotypeNet(nn.Module):
-    """Networks of all windows, side by side.
-
-    Parameters
-    ----------
-    window_sizes : sequence of int
-        SNPs of every window.
-    n_latent : int
-        Latent variables of each window.
-    input_dropout : float
-        Share of the calls that are hidden from the encoder in training.
-    hidden, batch_norm, slope, n_populations, n_previous
-        See `WindowNet`.
-    """
+    """Networks of all windows, side by side; `input_dropout` hides that share of calls from the encoder."""
 
     def __init__(
         self,
@@ -237,23 +213,10 @@ class HaplotypeNet(nn.Module):
         return noise
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Additive terms of the negative ELBO, in nats per haplotype.
+        """Additive terms of the negative ELBO, in nats per haplotype (Kingma & Welling 2014, eq. 10).
 
-        Parameters
-        ----------
-        batch : mapping
-            "calls" (n, l) of 0, 1, and -1 for missing, floats; "population" (n, n_populations), one-hot.
-        noise : mapping
-            From `noise`. Calls are hidden in training only.
-
-        Returns
-        -------
-        dict
-            "nll" = -log p(x | z, c) of the calls that are there and "kl" = KL(q || p), scalars.
-
-        References
-        ----------
-        Kingma & Welling 2014, eq. 10.
+        batch holds "calls" (n, l) as floats and "population" (n, n_populations), one-hot; "nll" = -log p(x |
+        z, c) is of the calls that are there and "kl" = KL(q || p). Calls are hidden in training only.
         """
         calls, population = batch["calls"], batch["population"]
         centred = self.centred(calls)

@@ -40,17 +40,10 @@ NO_POPULATION = "all"  # the only class where no populations were given
 
 
 def published_settings() -> dict[str, Any]:
-    """Settings of `HaplotypeVAE` that follow the published network.
+    """Settings of `HaplotypeVAE` that follow the network of Geleta et al. 2026.
 
-    Returns
-    -------
-    dict
-        Linear layers with BatchNorm and ReLU, no input dropout, no warm-up, constant learning rate.
-
-    References
-    ----------
-    Geleta et al. 2026, Genome Research, doi 10.1101/gr.280086.124: 32 is one of the two numbers of latent
-    variables in their Table 1. Hidden widths are those of the example in the authors' code, commit 536fb68.
+    32 is one of the two numbers of latent variables in their Table 1; hidden widths are those of the example
+    in their code, commit 536fb68.
     """
     return {
         "hidden": (512, 64),
@@ -179,10 +172,6 @@ class HaplotypeVAE(HaplotypeEstimator):
             Phased calls 0 and 1, -1 for missing.
         y : array of shape (n_haplotypes,), optional
             Population of every haplotype. Without `conditional` it only shapes the latent mixture.
-
-        Returns
-        -------
-        self
 
         Raises
         ------

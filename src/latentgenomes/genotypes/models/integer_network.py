@@ -48,16 +48,9 @@ NATS_TO_BITS = 94548
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """One linear layer with its activation.
+    """One linear layer: weights (n_out, n_in) in units of 2**-14, biases (n_out,) of 2**-26.
 
-    Attributes
-    ----------
-    weights : ndarray of shape (n_out, n_in)
-        Units of 2**-14.
-    biases : ndarray of shape (n_out,)
-        Units of 2**-26.
-    slope : int or None
-        Of LeakyReLU below 0, units of 2**-12; None for no activation.
+    slope is that of LeakyReLU below 0, in units of 2**-12; None for no activation.
     """
 
     weights: Whole
@@ -99,22 +92,7 @@ def _layer(linear: nn.Linear, norm: nn.BatchNorm1d | None, slope: int | None) ->
 
 
 def integer_layers(modules: list[nn.Module]) -> list[IntegerLayer]:
-    """Whole-number layers of a chain of Linear, BatchNorm1d, ReLU and LeakyReLU.
-
-    Parameters
-    ----------
-    modules : list of nn.Module
-        In their order.
-
-    Returns
-    -------
-    list of IntegerLayer
-
-    Raises
-    ------
-    ValueError
-        If a weight is too large for exact sums.
-    """
+    """Whole-number layers of a chain of Linear, BatchNorm1d, ReLU and LeakyReLU."""
     layers = []
     for place, module in enumerate(modules):
         if not isinstance(module, nn.Linear):
@@ -132,19 +110,7 @@ def integer_layers(modules: list[nn.Module]) -> list[IntegerLayer]:
 
 
 class IntegerNet:
-    """Encoders, decoders and causal weights of a trained network in whole numbers.
-
-    Parameters
-    ----------
-    net : HaplotypeNet
-        Trained, without populations.
-
-    Raises
-    ------
-    ValueError
-        If the network is told populations, which a stream does not hold, or a weight is too large for exact
-        sums.
-    """
+    """Encoders, decoders and causal weights of a network, trained without populations, in whole numbers."""
 
     def __init__(self, net: HaplotypeNet) -> None:
         if net.n_populations:

@@ -34,18 +34,7 @@ _LEAST_SHARE = 4  # draws for each latent variable that a component needs
 
 @dataclass(frozen=True)
 class LatentMixture:
-    """Gaussian mixture of the latent variables.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (n_components,)
-        Sum to 1.
-    means : ndarray of shape (n_components, n_latent)
-    cholesky : ndarray of shape (n_components, n_latent, n_latent)
-        Lower triangular; covariance = L L'.
-    population : ndarray of int64, shape (n_components,)
-        To which population a component belongs.
-    """
+    """Gaussian mixture of the latent variables; `population` (n_components,) says whose a component is."""
 
     weights: Array
     means: Array
@@ -53,21 +42,7 @@ class LatentMixture:
     population: npt.NDArray[np.int64]
 
     def draw(self, n_samples: int, rng: np.random.Generator, *, population: int | None = None) -> Array:
-        """Draw latent variables.
-
-        Parameters
-        ----------
-        n_samples : int
-            How many.
-        rng : numpy.random.Generator
-            Where from.
-        population : int, optional
-            Only components of this population.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_latent)
-        """
+        """Draw latent variables (n_samples, n_latent), of one population or of all."""
         shares = self.weights if population is None else self.weights * (self.population == population)
         drawn = rng.choice(len(shares), size=n_samples, p=shares / shares.sum())
         noise = rng.standard_normal((n_samples, self.means.shape[1]))
@@ -77,22 +52,11 @@ class LatentMixture:
 def fit_latent_mixture(
     latent: Array, population: npt.NDArray[np.int64], n_components: int, *, seed: int
 ) -> LatentMixture:
-    """Fit a mixture to the latent variables of each population.
+    """Fit a mixture to draws (n_draws, n_latent) of q(z | x), for each population (n_draws,), all 0 without
+    any.
 
-    Parameters
-    ----------
-    latent : ndarray of shape (n_draws, n_latent)
-        Draws of q(z | x).
-    population : ndarray of int64, shape (n_draws,)
-        Number of the population of every draw; all 0 without populations.
-    n_components : int
-        Gaussians of each population, at most: a component has at least four draws for each latent variable.
-    seed : int
-        Of the fit.
-
-    Returns
-    -------
-    LatentMixture
+    A population gets at most n_components Gaussians, so that each has four draws or more for each latent
+    variable.
     """
     parts = []
     for number in np.unique(population):

@@ -32,12 +32,9 @@ _TABLE_BITS = 12
 
 @lru_cache(maxsize=1)
 def tables() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """Tables of log2(1 + i / 4096) in units of 2**-16, and of 2**(-i / 4096) in units of 2**-32.
+    """Tables (4096,) of log2(1 + i / 4096) in units of 2**-16, and of 2**(-i / 4096) in units of 2**-32.
 
-    Returns
-    -------
-    logarithms, powers : ndarray of shape (4096,)
-        Computed with whole numbers only: the mathematics library of a machine takes no part.
+    Computed with whole numbers only: the mathematics library of a machine takes no part.
     """
     size, fraction = 1 << _TABLE_BITS, 96
     logarithms = np.zeros(size, dtype=np.int64)
@@ -98,18 +95,8 @@ def squash(z, powers):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def mix(inputs, mixing, powers, ones):  # type: ignore[no-untyped-def]
-    """Probability of allele 1 in shares of 2**24, of every haplotype.
-
-    Parameters
-    ----------
-    inputs : ndarray of int64, shape (n_haplotypes, n_inputs)
-        In units of 2**-16 bits.
-    mixing : ndarray of int64, shape (n_inputs,)
-        In units of 2**-32.
-    powers : ndarray
-        From `tables`.
-    ones : ndarray of int64, shape (n_haplotypes,)
-        Filled in place.
+    """Fill in the probability of allele 1 (n,), in shares of 2**24; inputs in units of 2**-16 bits, mixing of
+    2**-32.
     """
     for i in range(len(inputs)):
         z = np.int64(0)
@@ -120,24 +107,10 @@ def mix(inputs, mixing, powers, ones):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def train_mixing(inputs, calls, places, powers, rates):  # type: ignore[no-untyped-def]
-    """Weights that mix the inputs, by stochastic gradient descent on the code length.
+    """Weights (N_PLACES, n_inputs), units of 2**-32, by stochastic gradient descent on the code length.
 
-    Parameters
-    ----------
-    inputs : ndarray of int32, shape (n_haplotypes, n_snps, n_inputs)
-        In units of 2**-16 bits.
-    calls : ndarray of int8, shape (n_haplotypes, n_snps)
-    places : ndarray of int64, shape (n_snps,)
-        Which row of the weights a SNP uses.
-    powers : ndarray
-        From `tables`.
-    rates : ndarray of int64
-        Learning rate of each pass over the haplotypes, in units of 2**-16.
-
-    Returns
-    -------
-    ndarray of int64, shape (N_PLACES, n_inputs)
-        In units of 2**-32.
+    Inputs have units of 2**-16 bits; places (n_snps,) name the row of weights of every SNP; each pass over
+    the haplotypes has a rate, in units of 2**-16.
     """
     n, n_snps, n_inputs = inputs.shape
     mixing = np.full((N_PLACES, n_inputs), (np.int64(1) << 32) // n_inputs)

@@ -83,10 +83,6 @@ class PopulationVAEs(ClassifierMixin, BaseEstimator):
         y : array of shape (n_haplotypes,)
             Population of every haplotype, at least two of each.
 
-        Returns
-        -------
-        self
-
         Raises
         ------
         ValueError
@@ -112,7 +108,8 @@ class PopulationVAEs(ClassifierMixin, BaseEstimator):
         return self
 
     def bits(self, X: Any) -> npt.NDArray[np.float64]:
-        """Cost of every haplotype under every population's model.
+        """Cost of every haplotype under every population's model, in bits: the bound or the reconstruction
+        error.
 
         Parameters
         ----------
@@ -122,7 +119,6 @@ class PopulationVAEs(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_haplotypes, n_populations)
-            Bound or reconstruction error, in bits.
         """
         check_is_fitted(self)
         calls = check_values(validate_data(self, X, dtype=None, reset=False))

@@ -133,14 +133,8 @@ class VAECoding(BaseEstimator):
         y : array of shape (n_panel,), optional
             Populations; the stream knows nothing of them.
 
-        Returns
-        -------
-        self
-
         Raises
         ------
-        ImportError
-            If numba is not installed.
         ValueError
             If a call is not 0, 1 or -1, the model is told populations, or its weights are too large.
         """
@@ -176,15 +170,7 @@ class VAECoding(BaseEstimator):
     # ---- writing and reading --------------------------------------------------------------------
 
     def write(self, calls: Calls, writer: SymbolWriter) -> None:
-        """Code the calls that are not missing.
-
-        Parameters
-        ----------
-        calls : ndarray of int8, shape (n_haplotypes, n_snps)
-            0, 1, or -1 for missing.
-        writer : SymbolWriter
-            Where to.
-        """
+        """Code the calls (n_haplotypes, n_snps) that are not missing."""
         if self.bits_back:
             stack = _bits_back().BitStack()
             for start in range(0, len(calls), _CHUNK):
@@ -197,24 +183,7 @@ class VAECoding(BaseEstimator):
             self._write_rounded(calls[start : start + _CHUNK], writer)
 
     def read(self, missing: npt.NDArray[np.bool_], reader: SymbolReader) -> Calls:
-        """Decode what `write` coded.
-
-        Parameters
-        ----------
-        missing : ndarray of bool, shape (n_haplotypes, n_snps)
-            Where a call is missing.
-        reader : SymbolReader
-            Where from.
-
-        Returns
-        -------
-        ndarray of int8, shape (n_haplotypes, n_snps)
-
-        Raises
-        ------
-        CodecError
-            If the payload was not written by this model.
-        """
+        """Decode what `write` coded, given where calls are missing; CodecError for a foreign payload."""
         if missing.shape[1] != self.n_features_in_:
             raise CodecError(
                 f"The file must hold {self.n_features_in_} SNPs, but it holds {missing.shape[1]}. "
@@ -313,7 +282,7 @@ class VAECoding(BaseEstimator):
     # ---- code lengths ---------------------------------------------------------------------------
 
     def bits(self, X: Any) -> npt.NDArray[np.float64]:
-        """Ideal code length of every haplotype, the model known.
+        """Ideal code length of every haplotype, the model known; with bits back that of one draw of z.
 
         Parameters
         ----------
@@ -323,7 +292,7 @@ class VAECoding(BaseEstimator):
         Returns
         -------
         ndarray of shape (n_haplotypes,)
-            In bits. With bits back it is that of one draw of z.
+            In bits.
         """
         check_is_fitted(self)
         calls = check_values(validate_data(self, X, dtype=None, reset=False))
@@ -346,7 +315,7 @@ class VAECoding(BaseEstimator):
         return np.concatenate(parts)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call that is not missing: minus the bits per SNP.
+        """Mean log2 probability of a call that is not missing: minus the bits per SNP, so at most 0.
 
         Parameters
         ----------
@@ -354,10 +323,5 @@ class VAECoding(BaseEstimator):
             Phased calls 0 and 1, -1 for missing.
         y : None
             Ignored.
-
-        Returns
-        -------
-        float
-            In bits, at most 0; higher is better.
         """
         return -float(self.bits(X).sum() / max((np.asarray(X) >= 0).sum(), 1))

@@ -17,25 +17,7 @@ REPAIR_PATHWAYS = {
 
 
 def read_gene_sets(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Read a GMT file: one set a line, its name, a description, and its genes, divided by tabs.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    dict of str to tuple of str
-        Genes of every set, in the order of the file, each once.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If a line has no gene, or a name comes twice, or the file holds no set.
-    """
+    """Genes of every set of a GMT file, each once: a line is name, description and genes, divided by tabs."""
     path = Path(path)
     sets: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -55,22 +37,8 @@ def read_gene_sets(path: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 def load_repair_pathways() -> dict[str, tuple[str, ...]]:
-    """The five KEGG pathways of the paper, from MSigDB 7.5.1.
+    """HGNC symbols of the five KEGG pathways of the paper, from MSigDB 7.5.1: 125, 28, 23, 35 and 44.
 
-    Returns
-    -------
-    dict of str to tuple of str
-        HGNC symbols by pathway, in the order of `REPAIR_PATHWAYS`: 125, 28, 23, 35 and 44 genes.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be had; see `latentgenomes.core.registry.fetch`.
-    ValueError
-        If a pathway is not in the file.
-
-    References
-    ----------
     Liberzon et al. 2011, Bioinformatics 27:1739 (MSigDB); Kanehisa and Goto 2000, Nucleic Acids Res 28:27.
     """
     sets = read_gene_sets(fetch(KEGG_FILE))

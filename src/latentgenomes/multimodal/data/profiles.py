@@ -103,33 +103,11 @@ def _check_samples(tables: Mapping[str, pd.DataFrame], samples: pd.Index) -> Non
 def join_profiles(
     tables: Mapping[str, pd.DataFrame], *, samples: pd.DataFrame | None = None, align: bool = False
 ) -> Any:
-    """Join the profiles of one set of samples, by sample name.
+    """Join counts by profile, keys of `PROFILES`, into a MuData with one modality per table, by sample name.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame of shape (n_samples, n_channels)
-        Counts by profile, a key of `PROFILES`. Columns are channels, in any order.
-    samples : pandas.DataFrame, optional
-        What is known of every sample, indexed by its name. It says which samples there are and their order;
-        without it the tables do.
-    align : bool
-        Join tables of other samples or another order. A sample that a table lacks has no such profile. By
-        default all tables must list the same samples in the same order.
-
-    Returns
-    -------
-    mudata.MuData
-        One modality per table, float32, channels in catalogue order; ``obs`` holds `samples`. A sample is in
-        a modality only if it has that profile.
-
-    Raises
-    ------
-    ValueError
-        If there is no table; if a profile or channel is unknown, or a channel is missing; if a count is NaN,
-        negative or fractional; if a sample name comes twice; if the samples differ without `align`; if a
-        sample is not among `samples`; if a table has no sample, or a sample no profile.
-    ImportError
-        If mudata is not installed.
+    `samples` becomes ``obs``: it says which samples there are and their order; without it the tables do. All
+    tables must list the same samples in the same order; with `align`, a sample that a table lacks has no such
+    profile and is not in that modality. Channels may come in any order.
     """
     if not tables:
         raise ValueError(
@@ -187,44 +165,27 @@ def _build(tables: Mapping[str, pd.DataFrame], samples: pd.DataFrame) -> Any:
 
 
 def read_profiles(paths: Mapping[str, str | Path], *, align: bool = False) -> Any:
-    """Join a reader's own matrices, such as those of SigProfilerMatrixGenerator.
+    """Join a reader's own matrices, such as those of SigProfilerMatrixGenerator, into a MuData.
 
     Parameters
     ----------
     paths : mapping of str to path
-        A file for each profile: SBS96, ID83, DBS78, CN48 or SV32. For the forms that are read, see
-        `latentgenomes.mutations.catalogues.read_catalog`.
+        A file for each profile, SBS96, ID83, DBS78, CN48 or SV32, in a form that
+        `latentgenomes.mutations.catalogues.read_catalog` reads.
     align : bool
-        See `join_profiles`.
-
-    Returns
-    -------
-    mudata.MuData
+        Join files that list other samples or another order, by name; a sample may then lack a profile.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file is not there or holds something else; see `read_catalog` and `join_profiles`.
+        If a file is not there or holds something else, or the samples differ without `align`.
     """
     tables = {name: read_catalog(path, context=name, on_empty="keep") for name, path in paths.items()}
     return join_profiles(tables, align=align)
 
 
 def wide_table(tables: Mapping[str, pd.DataFrame], samples: pd.Index) -> pd.DataFrame:
-    """Put tables of profiles side by side, joined by sample name.
-
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame of shape (n_present, n_channels)
-        Counts by profile.
-    samples : pandas.Index
-        Samples wanted, in order.
-
-    Returns
-    -------
-    pandas.DataFrame of shape (n_samples, sum of channels)
-        See `to_wide`.
-    """
+    """Put tables of profiles side by side, joined by sample name: see `to_wide`."""
     blocks = [
         table.reindex(samples).set_axis([f"{name}{SEPARATOR}{channel}" for channel in table.columns], axis=1)
         for name, table in tables.items()
@@ -233,25 +194,10 @@ def wide_table(tables: Mapping[str, pd.DataFrame], samples: pd.Index) -> pd.Data
 
 
 def to_wide(profiles: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """One table of several profiles side by side.
+    """One table of several profiles side by side, float64: (n_samples, sum of channels).
 
-    Parameters
-    ----------
-    profiles : mudata.MuData
-        From `join_profiles` or a loader.
-    names : sequence of str, optional
-        Profiles wanted, in the order wanted; all by default.
-
-    Returns
-    -------
-    pandas.DataFrame of shape (n_samples, sum of channels)
-        Counts, float64; the channels of a profile that a sample does not have are NaN. Columns are named
-        ``SBS96|A[C>A]A``.
-
-    Raises
-    ------
-    ValueError
-        If a profile is not there.
+    Columns are named ``SBS96|A[C>A]A``, and NaN where a sample does not have the profile. `names` are the
+    profiles wanted, in the order wanted; all by default.
     """
     names = list(profiles.mod) if names is None else list(names)
     unknown = [name for name in names if name not in profiles.mod]
@@ -282,37 +228,20 @@ def _load_sv26() -> pd.DataFrame:
 def load_pcawg_profiles(profiles: Sequence[str] = PCAWG_PROFILES) -> Any:
     """Mutation profiles of the 2780 tumour genomes of PCAWG, with what is known of them.
 
-    Parameters
-    ----------
-    profiles : sequence of str
-        Of SBS96, ID83, DBS78, CN28 and SV26.
+    `profiles` are of SBS96, ID83, DBS78, CN28 and SV26. Samples of the MuData are named as published, such as
+    ``"Biliary-AdenoCA::SP117655"``. Copy number is absent for 2 samples. Structural variants: 2605 samples
+    have some. Of the other 175, the 122 that CHORD or HRDetect scored, which need such calls, are rows of
+    zeros; for 53 nothing shows that they were called, and the profile is absent. ``obs`` holds
 
-    Returns
-    -------
-    mudata.MuData
-        Samples are named as published, such as ``"Biliary-AdenoCA::SP117655"``. Copy number is absent for 2
-        samples. Structural variants: 2605 samples have some. Of the other 175, the 122 that CHORD or HRDetect
-        scored, which need such calls, are rows of zeros; for 53 nothing shows that they were called, and the
-        profile is absent. ``obs`` holds
-
-        - ``histology, organ, subtype``: published histology; its organ, as the paper writes it; what follows
-          the organ;
-        - ``specimen, aliquot, donor, project, quality``: see `latentgenomes.mutations.pcawg.load_pcawg`;
-        - ``sv_calls``: ``"found"``, ``"none"`` or ``"unknown"``;
-        - ``sex, age`` (years), ``survival_days``, ``died`` (1, 0 or NaN), ``purity, ploidy, n_loh``,
-          ``genome_doubled`` (1, 0 or NaN);
-        - ``hrd_chord`` (1, 0 or NaN), ``hrdetect`` (probability): predicted from mutations themselves;
-        - ``tcga`` (patient barcode or "") and the scores of `REPAIR_SCORES`, from the patient's expression,
-          protein or copy number, for the TCGA subset.
-
-    Raises
-    ------
-    ValueError
-        If a profile is none of these.
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-    ImportError
-        If mudata or rdata is not installed.
+    - ``histology, organ, subtype``: published histology; its organ, as the paper writes it; what follows
+      the organ;
+    - ``specimen, aliquot, donor, project, quality``: see `latentgenomes.mutations.pcawg.load_pcawg`;
+    - ``sv_calls``: ``"found"``, ``"none"`` or ``"unknown"``;
+    - ``sex, age`` (years), ``survival_days``, ``died`` (1, 0 or NaN), ``purity, ploidy, n_loh``,
+      ``genome_doubled`` (1, 0 or NaN);
+    - ``hrd_chord`` (1, 0 or NaN), ``hrdetect`` (probability): predicted from mutations themselves;
+    - ``tcga`` (patient barcode or "") and the scores of `REPAIR_SCORES`, from the patient's expression,
+      protein or copy number, for the TCGA subset.
 
     References
     ----------
@@ -349,21 +278,10 @@ def load_pcawg_profiles(profiles: Sequence[str] = PCAWG_PROFILES) -> Any:
 
 
 def load_muat_split() -> pd.DataFrame:
-    """MuAt's published split of 1812 open PCAWG samples of 17 types.
+    """``cancer_type`` and ``part``, training (1449) or validation (363), of MuAt's published split, by
+    aliquot.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by aliquot: ``cancer_type`` and ``part`` (``"training"``, 1449, or ``"validation"``, 363).
-
-    Raises
-    ------
-    DataError
-        If a file cannot be had; see `latentgenomes.core.registry.fetch`.
-
-    References
-    ----------
-    Sanjaya et al. 2023, Genome Med 15:47.
+    Open PCAWG samples of 17 types; Sanjaya et al. 2023, Genome Med 15:47.
     """
     parts = []
     for part, name in MUAT_FILES.items():

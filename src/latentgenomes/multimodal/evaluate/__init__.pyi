@@ -1,4 +1,3 @@
-from latentgenomes.multimodal.evaluate.attention import mean_attention
 from latentgenomes.multimodal.evaluate.pathways import (
     chance_dominance,
     dominant_pathway,
@@ -12,6 +11,7 @@ from latentgenomes.multimodal.evaluate.typing import (
     cosine_separation,
     f1_table,
     macro_scores,
+    mean_attention,
     paper_trials,
     project_recall,
 )

@@ -41,36 +41,12 @@ def genes_found(expression: pd.DataFrame, gene_sets: GeneSets) -> dict[str, list
 
 
 def pathway_scores(expression: pd.DataFrame, gene_sets: GeneSets, *, min_genes: int = 10) -> pd.DataFrame:
-    """Score gene sets in every sample by GSVA with a Gaussian kernel, through gseapy.
+    """Score gene sets in every sample by GSVA with a Gaussian kernel, through gseapy: (n_samples, n_sets).
 
-    A score depends on which samples and which other genes are in the matrix. Scores of two matrices cannot be
-    compared.
-
-    Parameters
-    ----------
-    expression : DataFrame of shape (n_samples, n_genes)
-        Expression on a logarithmic scale, finite; columns are gene symbols.
-    gene_sets : mapping of str to sequence of str
-        Gene symbols of every set, such as from `latentgenomes.multimodal.data.pathways.load_repair_pathways`.
-    min_genes : int
-        Fewest genes of a set that must be in the matrix, at least 2.
-
-    Returns
-    -------
-    DataFrame of shape (n_samples, n_sets)
-        Scores in [-1, 1], samples and sets in the order given.
-
-    Raises
-    ------
-    ValueError
-        If there are under 10 samples, values are not finite, a sample or gene comes twice, or a set has under
-        `min_genes` genes or all genes.
-    ImportError
-        If gseapy is not installed.
-
-    References
-    ----------
-    Hänzelmann et al. 2013, BMC Bioinformatics 14:7; Fang et al. 2023, Bioinformatics 39:btac757 (gseapy).
+    Expression (n_samples, n_genes) is on a logarithmic scale, its columns are gene symbols; scores lie in
+    [-1, 1]. A score depends on which samples and which other genes are in the matrix. Scores of two matrices
+    cannot be compared. References: Hänzelmann et al. 2013, BMC Bioinformatics 14:7; Fang et al. 2023,
+    Bioinformatics 39:btac757 (gseapy).
     """
     gseapy = require("gseapy", "multimodal")
     _check_expression(expression)
@@ -105,27 +81,7 @@ def _check_expression(expression: pd.DataFrame) -> None:
 
 
 def dominant_pathway(scores: pd.DataFrame) -> pd.Series:
-    """The set with the largest absolute score of every sample, as the paper labels them.
-
-    Parameters
-    ----------
-    scores : DataFrame of shape (n_samples, n_sets)
-        From `pathway_scores`.
-
-    Returns
-    -------
-    Series of str
-        Of equal ones the first.
-
-    Raises
-    ------
-    ValueError
-        If a score is NaN.
-
-    References
-    ----------
-    Narain et al. 2025, MutEmbed, ICLR 2025 Tiny Papers, section 3.
-    """
+    """The set with the largest absolute score of every sample, the first of equals (Narain et al. 2025)."""
     if scores.isna().to_numpy().any() or scores.empty:
         raise ValueError(
             f"scores must hold a number for every sample and set, but the shape is {scores.shape} and "
@@ -137,24 +93,7 @@ def dominant_pathway(scores: pd.DataFrame) -> pd.Series:
 def random_gene_sets(
     genes: Sequence[str], sizes: Mapping[str, int], *, n_draws: int = 20, random_state: int = 0
 ) -> dict[str, list[str]]:
-    """Draw sets of random genes as large as given ones.
-
-    Parameters
-    ----------
-    genes : sequence of str
-        Genes to draw from.
-    sizes : mapping of str to int
-        Genes of every set.
-    n_draws : int
-        Sets drawn for each size.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    dict of str to list of str
-        Set k of the size of ``name`` is called ``"name #k"``, k from 0; no gene comes twice in a set.
-    """
+    """Draw sets of random genes as large as given ones, called ``"name #k"`` for draw k from 0."""
     generator = np.random.default_rng(random_state)
     pool = np.asarray(list(genes))
     return {
@@ -165,20 +104,10 @@ def random_gene_sets(
 
 
 def chance_dominance(scores: pd.DataFrame, random_scores: pd.DataFrame) -> pd.DataFrame:
-    """How often each set is dominant, beside random sets as large.
+    """How often each set is dominant, beside the sets of `random_gene_sets`: one row per set.
 
-    Parameters
-    ----------
-    scores : DataFrame of shape (n_samples, n_sets)
-        Scores of the real sets.
-    random_scores : DataFrame of shape (n_samples, n_draws * n_sets)
-        Scores of the sets of `random_gene_sets`.
-
-    Returns
-    -------
-    DataFrame
-        One row per set: ``dominant`` (share of the samples), ``by_chance`` (mean share over the draws),
-        ``sd`` (over draws), ``mean_size`` and ``random_size`` (mean absolute score, real and random).
+    ``dominant`` (share of the samples), ``by_chance`` (mean share over the draws), ``sd`` (over draws),
+    ``mean_size`` and ``random_size`` (mean absolute score, real and random).
     """
     draws = pd.Series(random_scores.columns.str.rpartition(" #").get_level_values(2), random_scores.columns)
     shares = []
@@ -203,22 +132,7 @@ def chance_dominance(scores: pd.DataFrame, random_scores: pd.DataFrame) -> pd.Da
 
 
 def group_folds(groups: Any, *, n_folds: int = 5, random_state: int = 0) -> npt.NDArray[np.int64]:
-    """Deal whole groups out to folds.
-
-    Parameters
-    ----------
-    groups : sequence of length n_samples
-        Such as donors.
-    n_folds : int
-        Number of folds, at least 2.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Fold of every sample, from 0.
-    """
+    """Fold of every sample, from 0, where whole groups, such as donors, are dealt out to folds."""
     names = np.asarray(groups).astype(str)
     folds = np.zeros(len(names), dtype=np.int64)
     dealer = GroupKFold(n_folds, shuffle=True, random_state=random_state)
@@ -228,21 +142,7 @@ def group_folds(groups: Any, *, n_folds: int = 5, random_state: int = 0) -> npt.
 
 
 def fold_predictions(estimator: Any, X: npt.ArrayLike, y: npt.ArrayLike, folds: npt.ArrayLike) -> Array:
-    """Predict every sample by a model that was fitted on the other folds.
-
-    Parameters
-    ----------
-    estimator : scikit-learn estimator
-        Cloned for every fold. Of a classifier, the probability of the second class is taken.
-    X : array of shape (n_samples, n_features)
-    y : array of shape (n_samples,)
-    folds : array of shape (n_samples,)
-        From `group_folds`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-    """
+    """Predict every sample by a clone fitted on the other folds; a classifier's probability of class 2."""
     features, target, fold = np.asarray(X, dtype=np.float64), np.asarray(y), np.asarray(folds)
     predicted = np.full(len(target), np.nan)
     for number in np.unique(fold):
@@ -264,26 +164,11 @@ def rank_agreement(
     nothing, if only samples of one fold are compared. Across folds it would seem to be *worse* than nothing:
     the mean of the other folds is low where a fold is high.
 
-    Parameters
-    ----------
-    truth, predicted : array of shape (n_samples,)
-    types : sequence of length n_samples
-        Such as histologies.
-    folds : array of shape (n_samples,)
-        In which fold each sample was predicted.
-    min_samples : int
-        Types of fewer samples are left out within types, and so are folds with fewer than 5 of a type.
-
-    Returns
-    -------
-    dict
-        ``n``; ``overall`` and its p_value; ``within``: the mean, in Fisher's z, of the correlations of the
-        samples of one type in one fold, each weighted by n - 3; its standard error ``within_se`` (of z);
-        ``n_types``. NaN where no type is large enough. A constant prediction has correlation 0.
-
-    References
-    ----------
-    Fieller et al. 1957, Biometrika 44:470 (variance 1.06 / (n - 3) of z).
+    ``overall`` has its p_value; ``within`` is the mean, in Fisher's z, of the correlations of the samples of
+    one type in one fold, each weighted by n - 3, and ``within_se`` its standard error (of z). Types of fewer
+    than `min_samples`, and folds with fewer than 5 of a type, are left out; NaN where nothing is left. A
+    constant prediction has correlation 0. Fieller et al. 1957, Biometrika 44:470 (variance 1.06 / (n - 3) of
+    z).
     """
     y, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     names, fold = np.asarray(types).astype(str), np.asarray(folds)
@@ -324,26 +209,11 @@ def predict_targets(
     classifier: Any,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Predict scores of samples from several inputs, in folds of whole groups, and judge the ranks.
+    """Predict targets from several inputs, in folds of whole groups, and judge the ranks.
 
-    Parameters
-    ----------
-    inputs : mapping of str to array of shape (n_samples, n_features)
-        Features by name.
-    targets : DataFrame of shape (n_samples, n_targets)
-        Scores; a sample whose score is NaN takes no part. A target of 0 and 1 alone is classified.
-    types, groups : sequence of length n_samples
-        Type and donor of every sample.
-    regressor, classifier : scikit-learn estimators
-        Cloned for every fit.
-    random_state : int
-        Seed of the folds, which are the same for all inputs.
-
-    Returns
-    -------
-    DataFrame
-        One row per target and input: target, input, auroc (classified targets, else NaN), and what
-        `rank_agreement` gives.
+    `inputs` holds features (n_samples, n_features) by name. A sample whose target is NaN takes no part; a
+    target of 0 and 1 alone is classified. Folds are the same for all inputs. One row per target and input:
+    target, input, auroc (classified targets, else NaN), and what `rank_agreement` gives.
     """
     records = []
     names, donors = np.asarray(types).astype(str), np.asarray(groups).astype(str)

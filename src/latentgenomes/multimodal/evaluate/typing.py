@@ -50,25 +50,10 @@ def cosine_separation(embedding: npt.ArrayLike, labels: Any) -> pd.DataFrame:
     hundreds of samples every difference is significant. It is given because it is published. The columns that
     end in ``_samples`` count each sample once: its mean similarity to its own type minus that to others.
 
-    Parameters
-    ----------
-    embedding : array of shape (n_samples, n_features)
-        Finite; not centred. A row of zeros has similarity 0 to all.
-    labels : sequence of length n_samples
-        Type of every sample.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per type of at least 3 samples, sorted by name: label, n_samples, within and between (mean
-        similarities), cohens_d, t, p_value (two-sided, unpaired, equal variances), p_adjusted (times the
-        number of types, at most 1), stars (``***``, ``**``, ``*`` or "" for p_adjusted below .001, .01, .05),
-        d_samples and p_samples (adjusted; one-sample t-test over samples).
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite, labels are missing, or no type or only one has 3 samples.
+    The embedding is not centred; a row of zeros has similarity 0 to all. One row per type of at least 3
+    samples: label, n_samples, within and between (mean similarities), cohens_d, t, p_value (two-sided,
+    unpaired, equal variances), p_adjusted, stars (for p_adjusted below .001, .01, .05), d_samples and
+    p_samples (adjusted; one-sample t-test over samples).
 
     References
     ----------
@@ -130,29 +115,10 @@ def _separation(unit: Array, inside: npt.NDArray[np.bool_]) -> dict[str, Any]:
 def three_way_splits(
     n_samples: int, *, groups: Any = None, n_trials: int = 10, random_state: int = 0
 ) -> list[Split]:
-    """Draw 60/20/20 splits into training, validation and test samples.
+    """Draw 60/20/20 splits: positions of training, validation and test samples, with no group in two parts.
 
-    Parameters
-    ----------
-    n_samples : int
-        Number of samples.
-    groups : sequence of length n_samples, optional
-        Group of every sample, such as its donor; no group is then in two parts. Without it every sample is on
-        its own, as in the paper, and two samples of one donor may stand on both sides.
-    n_trials : int
-        Number of splits.
-    random_state : int
-        Seed of the first split; the others follow.
-
-    Returns
-    -------
-    list of (training, validation, test)
-        Positions of the samples of each part. The first k splits do not depend on `n_trials`.
-
-    Raises
-    ------
-    ValueError
-        If `groups` has another length, or see `latentgenomes.core.splits.grouped_split`.
+    Without `groups` every sample is on its own, as in the paper, and two samples of one donor may stand on
+    both sides. The first k splits do not depend on `n_trials`.
     """
     names = np.arange(n_samples) if groups is None else np.asarray(groups).ravel()
     if len(names) != n_samples:
@@ -191,31 +157,12 @@ def _take(X: Any, rows: npt.NDArray[np.int64]) -> Any:
 def classification_trials(
     systems: Mapping[str, tuple[Any, Any]], labels: Any, splits: Sequence[Split], *, first_split: int = 0
 ) -> pd.DataFrame:
-    """Score systems on the same splits: F1 of every type, and their mean.
+    """Score systems, (X, unfitted classifier) by name, on the same splits: F1 of every type, and their mean.
 
-    Parameters
-    ----------
-    systems : mapping of str to (X, classifier)
-        For every method its features, a table of one row per sample, and an unfitted classifier. A clone of
-        it is fitted on the training part. The validation part goes to classifiers whose `fit` takes `X_val`
-        and `y_val`, and to no other. Every ``random_state`` is set to the number of the split.
-    labels : sequence of length n_samples
-        Type of every sample.
-    splits : sequence of (training, validation, test)
-        Such as from `three_way_splits`.
-    first_split : int
-        Number of the first split; the others follow.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per split, method and label: split, method, label, score (F1), n_test. The label ``"macro"``
-        is the mean over the types of the test part.
-
-    Raises
-    ------
-    ValueError
-        If a table has another number of rows, or labels are missing.
+    A clone is fitted on the training part. The validation part goes to classifiers whose `fit` takes `X_val`
+    and `y_val`, and to no other. Every ``random_state`` is set to the number of the split. One row per split,
+    method and label: split, method, label, score (F1), n_test. The label ``"macro"`` is the mean over the
+    types of the test part.
     """
     records = []
     for name, (X, classifier) in systems.items():
@@ -257,30 +204,10 @@ def paper_trials(
 ) -> pd.DataFrame:
     """Run the published protocol: an MLP on each input, 60/20/20, ten trials on the same splits.
 
-    The classifier is `MLPEnsembleClassifier` with its defaults: one hidden
-    layer of 128, Adam at 1e-3, batches of 32, at most 50 epochs, early stopping on the validation part.
-
-    Parameters
-    ----------
-    inputs : mapping of str to table of shape (n_samples, n_features)
-        Embeddings or features by name.
-    labels : sequence of length n_samples
-        Type of every sample.
-    groups : sequence of length n_samples, optional
-        Donor of every sample, to keep donors together. The paper does not say that it did.
-    class_weighted : bool
-        Let every type weigh the same in the loss (Table 1), or every sample (Table 2).
-    n_trials, random_state : int
-        See `three_way_splits`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        See `classification_trials`.
-
-    References
-    ----------
-    Narain et al. 2025, MutEmbed, ICLR 2025 Tiny Papers, appendix A.1.3.
+    The classifier is `MLPEnsembleClassifier` with its defaults: one hidden layer of 128, Adam at 1e-3,
+    batches of 32, at most 50 epochs, early stopping on the validation part. `groups` keeps donors together;
+    the paper does not say that it did. With `class_weighted` every type weighs the same in the loss (Table
+    1), else every sample (Table 2). Narain et al. 2025, MutEmbed, ICLR 2025 Tiny Papers, appendix A.1.3.
     """
     n_samples = len(np.asarray(labels).ravel())
     splits = three_way_splits(n_samples, groups=groups, n_trials=n_trials, random_state=random_state)
@@ -295,27 +222,7 @@ def leave_project_out(
 
     Each project is held out once. A type is scored there if at least `min_train` of its samples are in other
     projects; the others of that project are not used in that round. A fifth of the remaining groups is the
-    validation part.
-
-    Parameters
-    ----------
-    systems : mapping of str to (X, classifier)
-        See `classification_trials`.
-    labels, projects, groups : sequence of length n_samples
-        Type, project and donor of every sample.
-    min_train : int
-        Fewest samples of a type outside the project.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per project, method and label: project, method, label, n_test, n_correct. See
-        `project_recall`.
-
-    Raises
-    ------
-    ValueError
-        If no type is in two projects with enough samples.
+    validation part. One row per project, method and label, with n_test and n_correct.
     """
     places, donors = np.asarray(projects).astype(str), np.asarray(groups).ravel()
     types = _labels(labels, len(places))
@@ -354,18 +261,7 @@ def leave_project_out(
 
 
 def project_recall(held_out: pd.DataFrame) -> pd.DataFrame:
-    """Recall of every type over its held-out projects, and the mean over types.
-
-    Parameters
-    ----------
-    held_out : pandas.DataFrame
-        From `leave_project_out`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per method and label, ``"macro"`` last: method, label, n_projects, n_test, recall.
-    """
+    """Recall of every type over the projects of `leave_project_out`, and the mean, ``"macro"``, last."""
     sums = held_out.groupby(["method", "label"], sort=False).agg(
         n_projects=("project", "nunique"), n_test=("n_test", "sum"), n_correct=("n_correct", "sum")
     )
@@ -377,3 +273,39 @@ def project_recall(held_out: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, macro], ignore_index=True).sort_values(
         "method", kind="stable", ignore_index=True
     )
+
+
+def mean_attention(
+    attention: npt.ArrayLike, labels: Any, profiles: Sequence[str], *, layer: int = 0
+) -> pd.DataFrame:
+    """Average attention (n_samples, n_layers, n_profiles, n_profiles) in a layer over the samples of each
+    type.
+
+    Attention says how much of one profile's value enters another's new row. It is not an importance: a row
+    that is attended to may carry little, and a decoder may ignore it. Rows of a profile that a sample does
+    not have are NaN. One row per type and pair of profiles: label, n_samples (that have the profile),
+    profile, attends_to, weight (mean, NaN where n_samples is 0), sd (over samples).
+    """
+    weights = np.asarray(attention, dtype=np.float64)
+    names = pd.Series(np.asarray(labels).ravel()).astype(str).to_numpy()
+    k = len(profiles)
+    if weights.ndim != 4 or weights.shape[0] != len(names) or weights.shape[2:] != (k, k):
+        raise ValueError(
+            f"attention must have the shape (samples, layers, profiles, profiles) = ({len(names)}, ..., {k}, "
+            f"{k}), but it is {weights.shape}. Pass what MutEmbed.attention returns, and one label a sample."
+        )
+    if not 0 <= layer < weights.shape[1]:
+        raise ValueError(f"layer must lie in 0..{weights.shape[1] - 1}, but it is {layer}. Count from 0.")
+    records = []
+    for kind in np.unique(names):
+        own = weights[names == kind, layer]
+        for i, profile in enumerate(profiles):
+            rows = own[~np.isnan(own[:, i]).any(axis=1), i]  # (samples that have profile i, profiles)
+            means = rows.mean(axis=0) if len(rows) else np.full(k, np.nan)
+            spread = rows.std(axis=0, ddof=1) if len(rows) > 1 else np.full(k, np.nan)
+            records += [
+                {"label": str(kind), "n_samples": len(rows), "profile": profile, "attends_to": other}
+                | {"weight": float(means[j]), "sd": float(spread[j])}
+                for j, other in enumerate(profiles)
+            ]
+    return pd.DataFrame.from_records(records)

@@ -44,31 +44,12 @@ def compare_typing(
     protocol: str = "donor",
     n_splits: int = 10,
 ) -> pd.DataFrame:
-    """Score systems on the same 60/20/20 splits.
+    """Score systems on the same 60/20/20 splits, for the paper's 15 organs or 11 subtypes.
 
-    Parameters
-    ----------
-    tumours : Tumours
-        See `latentgenomes.multimodal.experiments.typing.load_tumours`.
-    methods : sequence of str
-        Of `latentgenomes.multimodal.experiments.typing.SYSTEMS`.
-    task : {"organ", "subtype"}
-        The paper's 15 organs or 11 subtypes.
-    protocol : {"donor", "random"}
-        Whether the tumours of a donor stay together, or stand anywhere, as in the paper.
-    n_splits : int
-        Number of splits; the first k do not depend on it.
-
-    Returns
-    -------
-    DataFrame
-        One row per split, method and label: task, protocol, split, method, label, score (F1), n_test, seconds
-        (CPU, of training and scoring the classifier; embeddings that are learned once are not in it).
-
-    Raises
-    ------
-    ValueError
-        If a method, task or protocol is unknown.
+    By protocol, the tumours of a donor stay together, or stand anywhere ("random"), as in the paper. The
+    first k splits do not depend on `n_splits`. One row per split, method and label: task, protocol, split,
+    method, label, score (F1), n_test, seconds (CPU, of training and scoring the classifier; embeddings that
+    are learned once are not in it).
     """
     _refuse_unknown("methods", methods, SYSTEMS)
     _refuse_unknown("task", [task], ("organ", "subtype"))
@@ -101,23 +82,10 @@ def _trial(
 
 
 def differences(trials: pd.DataFrame, *, baseline: str = BASELINE) -> pd.DataFrame:
-    """Paired differences of macro-F1 to a baseline, by task and protocol.
+    """Paired differences of macro-F1 to a baseline (corrected resampled t-test), by task and protocol.
 
     Where a method and the baseline were not run on the same splits, those that both have are taken; a method
     with fewer than two of them is left out.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        From `compare_typing`.
-    baseline : str
-        The method that the others are compared with.
-
-    Returns
-    -------
-    DataFrame
-        See `latentgenomes.core.compare.paired_differences` (corrected resampled t-test), with the columns
-        task and protocol.
     """
     frames = []
     for (task, protocol), part in trials.groupby(["task", "protocol"], sort=False):
@@ -140,13 +108,7 @@ def differences(trials: pd.DataFrame, *, baseline: str = BASELINE) -> pd.DataFra
 
 
 def hold_out_projects(tumours: Tumours, methods: Sequence[str]) -> pd.DataFrame:
-    """Recall of organs in projects that a system never saw.
-
-    Returns
-    -------
-    DataFrame
-        See `latentgenomes.multimodal.evaluate.typing.leave_project_out`; sum it up with `project_recall`.
-    """
+    """Recall of organs in projects that a system never saw: see `leave_project_out`."""
     _refuse_unknown("methods", methods, SYSTEMS)
     rows = tumours.rows("organ")
     samples = tumours.samples.iloc[rows]
@@ -165,16 +127,8 @@ def score_muat(tumours: Tumours, methods: Sequence[str]) -> pd.DataFrame:
     """Scores on MuAt's published split: 1449 open samples to train on, 363 to test, 17 types.
 
     A quarter of the training donors stop the training of networks. Donors are not all on one side of the
-    published split: ``n_shared`` counts the test samples whose donor is also among the training samples.
-
-    Returns
-    -------
-    DataFrame
-        One row per method and round (seed): method, round, accuracy, macro_f1, n_train, n_test, n_shared.
-
-    References
-    ----------
-    Sanjaya et al. 2023, Genome Med 15:47.
+    published split: ``n_shared`` counts the test samples whose donor is also among the training samples. One
+    row per method and round (seed). Sanjaya et al. 2023, Genome Med 15:47.
     """
     _refuse_unknown("methods", methods, SYSTEMS)
     published = load_muat_split().reindex(tumours.samples["aliquot"])
@@ -217,11 +171,6 @@ def hide_profiles(tumours: Tumours, methods: Sequence[str], *, n_splits: int = 3
 
     Systems are trained on tumours as they are. Then every set of one to all profiles is shown in turn, to the
     test tumours that have all of them; the others are made absent.
-
-    Returns
-    -------
-    DataFrame
-        One row per method, split and set: method, split, shown (names, joined by +), n_shown, score, n_test.
     """
     _refuse_unknown("methods", methods, SYSTEMS)
     rows = tumours.rows("organ")
@@ -273,13 +222,9 @@ def _embedders(tumours: Tumours, method: str) -> dict[str, Any]:
 
 
 def restore_profiles(tumours: Tumours, name: str = "dae") -> pd.DataFrame:
-    """How well an embedding of one profile restores another.
+    """Share of a profile's variance that an embedding of another restores, over tumours that have both.
 
-    Returns
-    -------
-    DataFrame
-        One row per pair: given, restored, explained (share of the variance of the restored profile's
-        features, over tumours that have both; the embedding was fitted on the same tumours), n_samples.
+    The embedding was fitted on the same tumours.
     """
     _refuse_unknown("name", [name], EMBEDDERS)
     model, columns = tumours.embedder(name), tumours.profiles
@@ -314,15 +259,7 @@ def restore_profiles(tumours: Tumours, name: str = "dae") -> pd.DataFrame:
 def separations(
     tumours: Tumours, names: Sequence[str] = ("mutembed", "pca_frequency", "dae")
 ) -> pd.DataFrame:
-    """Cohen's d of cosine similarity within and between organs, for every organ and several embeddings.
-
-    ``frequency`` is no embedding: the frequencies of the four profiles side by side.
-
-    Returns
-    -------
-    DataFrame
-        See `latentgenomes.multimodal.evaluate.typing.cosine_separation`, with the column embedding.
-    """
+    """Cohen's d of cosine similarity within and between organs; ``frequency`` is no embedding."""
     frames = []
     for name in (*names, "frequency"):
         table = (
@@ -334,13 +271,7 @@ def separations(
 
 
 def training_costs(tumours: Tumours) -> pd.DataFrame:
-    """CPU seconds and peak memory of every embedding that was trained on all tumours and kept.
-
-    Returns
-    -------
-    DataFrame
-        embedding, n_samples, cpu_seconds, peak_megabytes (of the whole process, data and imports included).
-    """
+    """CPU seconds, and peak memory of the whole process, of every kept embedding of all tumours."""
     records: list[dict[str, object]] = []
     for name in EMBEDDERS:
         path = None if tumours.folder is None else tumours.folder / f"{name}.json"

@@ -76,13 +76,7 @@ TABLES = (
 
 
 def plane(tumours: Tumours, *, random_state: int = 0) -> pd.DataFrame:
-    """Place every tumour in the plane by t-SNE and by UMAP of MutEmbed's embedding.
-
-    Returns
-    -------
-    DataFrame
-        One row per tumour of the paper's organs: sample, organ, tsne_1, tsne_2, umap_1, umap_2.
-    """
+    """Place tumours of the paper's organs in the plane by t-SNE and by UMAP of MutEmbed's embedding."""
     rows = tumours.rows("organ")
     embedding = tumours.embedded("mutembed")[rows]
     flat = TSNE(metric="cosine", init="random", random_state=random_state).fit_transform(embedding)
@@ -110,21 +104,9 @@ def full_scores(tumours: Tumours, *, finished: bool = False) -> pd.DataFrame:
 def full_tables(
     tumours: Tumours, names: Sequence[str] = (), *, finished: bool = False
 ) -> dict[str, pd.DataFrame]:
-    """Every table of the full run, or some.
+    """Every table of the full run, or some; with a folder the run can be stopped and goes on.
 
-    Parameters
-    ----------
-    tumours : Tumours
-        With a folder, so that the run can be stopped and goes on.
-    names : sequence of str
-        Tables wanted; all by default.
-    finished : bool
-        Take the splits and methods that are kept, and compute no more of them.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        scores, differences, seconds, projects, muat, hidden, restored, separation, training, plane.
+    With `finished`, take the splits and methods that are kept, and compute no more of them.
     """
     compared = not names or {"scores", "differences", "seconds"} & set(names)
     trials = full_scores(tumours, finished=finished) if compared else None
@@ -154,24 +136,7 @@ def full_tables(
 def write_tables(
     tumours: Tumours, folder: str | Path, names: Sequence[str] = (), *, finished: bool = False
 ) -> None:
-    """Run what is not yet kept, and write the tables with their provenance.
-
-    Parameters
-    ----------
-    tumours : Tumours
-        See `full_tables`.
-    folder : str or Path
-        Where the CSV files go.
-    names : sequence of str
-        Tables wanted; all by default.
-    finished : bool
-        See `full_tables`.
-
-    Raises
-    ------
-    ValueError
-        If there is no table of that name.
-    """
+    """Run what is not yet kept, and write the tables, see `full_tables`, with their provenance."""
     start = time.perf_counter()
     unknown = sorted(set(names) - set(TABLES))
     if unknown:

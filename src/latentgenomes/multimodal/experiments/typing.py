@@ -55,16 +55,9 @@ N_COMPONENTS = 64  # of PCA: the length of MutEmbed's embedding
 class Tumours:
     """Counts of all tumours, profile beside profile, and what is known of them.
 
-    Attributes
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        See `latentgenomes.multimodal.data.profiles.to_wide`.
-    samples : DataFrame
-        Same rows; columns organ, subtype, donor, project, aliquot.
-    folder : Path or None
-        Where embeddings and finished cells are kept.
-    max_epochs : int or None
-        Epochs of every embedding, where fewer than its default are wanted.
+    `counts` is a wide table, see `to_wide`; `samples` has the same rows and the columns organ, subtype,
+    donor, project and aliquot. Embeddings and finished cells are kept in `folder`. `max_epochs` are those of
+    every embedding, where fewer than its default are wanted.
     """
 
     counts: pd.DataFrame
@@ -99,9 +92,8 @@ class Tumours:
         return encode(counts, lengths, parts)[0]
 
     def embedder(self, name: str, rows: Rows | None = None) -> ProfileEmbedder:
-        """A trained embedding of `EMBEDDERS`, fitted without labels on all tumours, or on some.
-
-        With a folder it is kept there, with the CPU seconds and the peak memory of its training.
+        """A trained embedding of `EMBEDDERS`, fitted without labels on all tumours, or on some; kept in the
+        folder.
         """
         label = name if rows is None else f"{name}-{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}"
         if label in self._fitted:
@@ -146,15 +138,7 @@ def training_code(*estimators: object) -> str:
 
 
 def load_tumours(*, folder: str | Path | None = None, max_epochs: int | None = None) -> Tumours:
-    """The tumours of PCAWG with SBS96, ID83, CN28 and SV26.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Where embeddings and finished cells are kept.
-    max_epochs : int, optional
-        Epochs of every embedding; by default its own.
-    """
+    """The tumours of PCAWG with SBS96, ID83, CN28 and SV26; see `Tumours` for what is kept."""
     profiles = load_pcawg_profiles(PCAWG_PROFILES)
     kept = Path(folder) if folder else None
     return Tumours(to_wide(profiles), pd.DataFrame(profiles.obs), kept, max_epochs)
@@ -187,17 +171,9 @@ def _counts(tumours: Tumours, _: Rows | None) -> pd.DataFrame:
 class TypingSystem:
     """One way to tell a tumour's type.
 
-    Attributes
-    ----------
-    features : callable
-        Gives what the classifier sees, one row per tumour. It may be learned without labels: on the rows
-        given, or on all tumours where they are None.
-    classifier : estimator
-        Unfitted.
-    words : str
-        What it is, in a few words.
-    own_rows : bool
-        Learn the features on the training donors of each split instead of on all tumours.
+    `features` gives what the unfitted `classifier` sees, one row per tumour. It may be learned without
+    labels: on the rows given, or on all tumours where they are None. With `own_rows` they are the training
+    donors of each split. `words` say what it is.
     """
 
     features: Callable[[Tumours, Rows | None], Any]

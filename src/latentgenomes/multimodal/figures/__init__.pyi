@@ -1,7 +1,8 @@
 from latentgenomes.multimodal.figures.map import embedding_map
-from latentgenomes.multimodal.figures.pathways import plot_agreement, plot_dominance
 from latentgenomes.multimodal.figures.tumours import (
+    plot_agreement,
     plot_attention,
+    plot_dominance,
     plot_embedding,
     plot_f1,
     plot_profiles,

@@ -1,8 +1,8 @@
 """A map of tumours to play with: point at one to read what it is, press a type to see it alone.
 
-The answer is HTML text. Style, numbers and script stand inside it, so it needs no network. What Python draws
-is the whole map, coloured by type. It stays as a still picture where scripts are switched off, and a script
-makes it answer. Positions are scaled to a square of 1000 units, y upwards.
+Style, numbers and script stand inside the HTML, so it needs no network. What Python draws is the whole map,
+coloured by type, which stays a still picture where scripts are switched off. Positions are scaled to a
+square of 1000 units, y upwards.
 """
 
 import json
@@ -25,31 +25,12 @@ COLUMNS = ("type", "project", "burden")
 
 
 def embedding_map(coordinates: pd.DataFrame, samples: pd.DataFrame) -> str:
-    """Interactive map of samples: name, type, project and burden of the one that is pointed at.
+    """Interactive map of samples, as HTML: name, type, project and burden of the one that is pointed at.
 
-    Types are coloured as in `plot_embedding`. A button for each type leaves the others
-    pale; "Colour by burden" shows the number of mutations instead of the type. With the keyboard, focus the
-    map and walk through the samples shown with the arrow keys.
-
-    Parameters
-    ----------
-    coordinates : DataFrame of shape (n_samples, 2)
-        Position of every sample, such as from t-SNE; at most 20,000 samples. One part in a thousand of the
-        range is kept.
-    samples : DataFrame
-        Indexed by sample name, in any order: ``type`` (at most 24), ``project`` and ``burden`` (mutations,
-        whole, >= 0).
-
-    Returns
-    -------
-    str
-        HTML, for `IPython.display.HTML`; about 80 bytes a sample. The same arguments give the same text.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, a burden is negative or no number, there are too many samples or types, or
-        the coordinates are no two finite columns; see `check_coordinates`.
+    Types are coloured as in `plot_embedding`. A button for each type leaves the others pale; "Colour by
+    burden" shows the number of mutations instead of the type. With the keyboard, focus the map and walk
+    through the samples shown with the arrow keys. `samples`, in any order, has the columns ``type`` (at most
+    24), ``project`` and ``burden`` (mutations, whole, >= 0). About 80 bytes a sample.
     """
     missing = [column for column in COLUMNS if column not in samples.columns]
     if missing or len(coordinates) > MOST_POINTS:

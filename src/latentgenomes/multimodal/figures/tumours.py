@@ -1,7 +1,6 @@
-"""Figures of several mutation profiles: embeddings, F1 by type, separation of types, attention.
+"""Figures of several mutation profiles: embeddings, F1 by type, separation of types, attention, pathways.
 
-A frame goes in, axes come out; the frame is never changed. An embedding to hover over is in
-`latentgenomes.multimodal.figures.map`.
+An embedding to hover over is in `latentgenomes.multimodal.figures.map`.
 """
 
 from typing import Any
@@ -35,22 +34,7 @@ def _require_columns(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -
 
 
 def type_colours(labels: pd.Series) -> dict[str, tuple[str, str]]:
-    """Colour and marker of every type, in alphabetical order; both embeddings use them.
-
-    Parameters
-    ----------
-    labels : Series of str
-        Type of every sample.
-
-    Returns
-    -------
-    dict of str to (hexadecimal colour, matplotlib marker)
-
-    Raises
-    ------
-    ValueError
-        If there are more than 24 types.
-    """
+    """Hexadecimal colour and marker of every type, at most 24, in alphabetical order."""
     names = sorted(labels.astype(str).unique())
     shades = ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in colours(len(names))]
     shapes = [_SHAPES[number // len(PALETTE)] for number in range(len(names))]
@@ -58,25 +42,7 @@ def type_colours(labels: pd.Series) -> dict[str, tuple[str, str]]:
 
 
 def check_coordinates(coordinates: pd.DataFrame, labels: pd.Series) -> pd.Series:
-    """Refuse coordinates that are no finite points of labelled samples.
-
-    Parameters
-    ----------
-    coordinates : DataFrame of shape (n_samples, 2)
-        Position of every sample.
-    labels : Series
-        Type by sample name, in any order.
-
-    Returns
-    -------
-    Series of shape (n_samples,)
-        Types in the order of the coordinates.
-
-    Raises
-    ------
-    ValueError
-        If there are not two finite columns, or a sample comes twice or has no type.
-    """
+    """Types in the order of the coordinates; refuses those that are no finite points of labelled samples."""
     values = coordinates.to_numpy(dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != 2 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
@@ -95,26 +61,7 @@ def check_coordinates(coordinates: pd.DataFrame, labels: pd.Series) -> pd.Series
 
 
 def plot_profiles(profiles: pd.Series, title: str = "") -> Figure:
-    """Draw all profiles of one tumour, one below the other.
-
-    Parameters
-    ----------
-    profiles : Series
-        One row of a wide table: counts under names such as ``SBS96|A[C>A]A``; NaN where a profile is absent.
-    title : str
-        Text above the figure.
-
-    Returns
-    -------
-    Figure
-        Profiles in their order. Those without a layout of the field, such as CN28, are plain bars; in place
-        of an absent one stands that it was never called.
-
-    Raises
-    ------
-    ValueError
-        If a name has no profile before ``|``.
-    """
+    """Draw all profiles of one tumour, a row of a wide table; of an absent one it says "never called"."""
     parts = profiles.index.astype(str).str.partition(_SEPARATOR).to_frame(index=False)
     if (parts[1] == "").any():
         raise ValueError(
@@ -143,29 +90,7 @@ def plot_profiles(profiles: pd.Series, title: str = "") -> Figure:
 def plot_embedding(
     coordinates: pd.DataFrame, labels: pd.Series, ax: Axes | None = None, *, name: str = "t-SNE"
 ) -> Axes:
-    """Draw samples in the plane, coloured by type.
-
-    Parameters
-    ----------
-    coordinates : DataFrame of shape (n_samples, 2)
-        Position of every sample, such as from t-SNE or UMAP; the index holds sample names.
-    labels : Series
-        Type by sample name; at most 24 types.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-    name : str
-        What made the coordinates, for the labels of the axes.
-
-    Returns
-    -------
-    Axes
-        The legend stands outside and gives the number of samples of every type.
-
-    Raises
-    ------
-    ValueError
-        If the coordinates are no two finite columns, a sample has no type, or there are over 24 types.
-    """
+    """Draw samples in the plane, coloured by type, at most 24; the legend gives the number of each."""
     types = check_coordinates(coordinates, labels)
     looks = type_colours(types)
     ax = axes_or_new(ax, height=4.4)
@@ -195,27 +120,10 @@ def plot_embedding(
 def plot_f1(trials: pd.DataFrame, published: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
     """Draw the F1 of every type and method, beside what was published.
 
-    A filled circle is the mean over the splits, its bar one standard error to either side; an open diamond
-    of the same colour is the published value of the method of that name.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        Columns split, method, label and score, one row each; the label ``"macro"`` is the mean over types.
-    published : DataFrame, optional
-        Columns method, label and f1. Where it has no row ``"macro"``, its mean over labels is drawn there.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-
-    Returns
-    -------
-    Axes
-        One row per type, the best of the first method on top, the mean last.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or a frame is empty.
+    A filled circle is the mean over the splits, its bar one standard error to either side; an open diamond of
+    the same colour is the published value of the method of that name. The best type of the first method is on
+    top, the mean, ``"macro"``, last. Where `published` (method, label, f1) has no row ``"macro"``, its mean
+    over labels is drawn there.
     """
     _require_columns(trials, ("split", "method", "label", "score"), "trials")
     groups = trials.groupby(["method", "label"], sort=False)["score"]
@@ -274,23 +182,8 @@ def _published_points(published: pd.DataFrame) -> pd.Series:
 def plot_separation(separation: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw Cohen's d of the similarity within types against that between types, largest first.
 
-    Parameters
-    ----------
-    separation : DataFrame
-        Columns label, cohens_d, stars and n_samples. A column method, if there is one, makes one bar for
-        every method beside the next.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-
-    Returns
-    -------
-    Axes
-        The dashed line is 0.8, a large effect. Stars are those of the frame.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the frame is empty.
+    `separation` comes from `cosine_separation`. A column method, if there is one, makes one bar for every
+    method beside the next. The dashed line is 0.8, a large effect.
     """
     _require_columns(separation, ("label", "cohens_d", "stars", "n_samples"), "separation")
     frame = separation if "method" in separation.columns else separation.assign(method="")
@@ -322,24 +215,7 @@ def plot_separation(separation: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_attention(attention: pd.DataFrame) -> Figure:
-    """Draw the mean attention between profiles, one matrix per type.
-
-    Parameters
-    ----------
-    attention : DataFrame
-        Columns label, n_samples, profile (whose new row it is), attends_to and weight (mean, 0 to 1), as from
-        `latentgenomes.multimodal.evaluate.attention.mean_attention`.
-
-    Returns
-    -------
-    Figure
-        Rows of a matrix sum to about 1. All have one scale, printed in the cells.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the frame is empty, or a pair of profiles comes twice for a type.
-    """
+    """Draw the mean attention between profiles, one matrix per type, rows of which sum to about 1."""
     _require_columns(attention, ("label", "n_samples", "profile", "attends_to", "weight"), "attention")
     if attention.duplicated(["label", "profile", "attends_to"]).any():
         raise ValueError(
@@ -372,3 +248,58 @@ def plot_attention(attention: pd.DataFrame) -> Figure:
         figure.supylabel("New row of", fontsize=9.5)
         figure.supxlabel("attends to", fontsize=9.5)
     return figure
+
+
+def plot_dominance(dominance: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how often each pathway is dominant, and random sets as large: mean and two standard deviations."""
+    _require_columns(dominance, ("dominant", "by_chance", "sd"), "dominance")
+    ax = axes_or_new(ax, height=1.1 + 0.4 * len(dominance))
+    with style():
+        places = np.arange(len(dominance))
+        ax.barh(places, dominance["dominant"], height=0.62, color=colours(1)[0], label="the pathway")
+        ax.errorbar(
+            dominance["by_chance"].to_numpy(),
+            places,
+            xerr=2 * dominance["sd"].to_numpy(),
+            fmt="D",
+            color=INK,
+            markerfacecolor="white",
+            markersize=6,
+            linewidth=1.4,
+            label="random sets as large\n(mean, 2 sd)",
+        )
+        ax.set_yticks(places, dominance.index.astype(str).tolist())
+        ax.set_ylim(len(dominance) - 0.4, -0.6)
+        ax.set_xlabel("Share of the tumours in which the set is dominant")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+    return ax
+
+
+def plot_agreement(predictions: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the rank correlation of predicted and true scores, over all samples and within types.
+
+    `predictions` come from `predict_targets`. One row per target and, in it, one line per input: a hollow
+    circle is the correlation over all samples, a filled one within types, its bar two standard errors.
+    """
+    _require_columns(predictions, ("target", "input", "overall", "within", "within_se"), "predictions")
+    targets = list(dict.fromkeys(predictions["target"]))
+    inputs = list(dict.fromkeys(predictions["input"]))
+    ax = axes_or_new(ax, height=1.2 + len(targets) * (0.12 + 0.1 * len(inputs)))
+    with style():
+        for number, (name, colour) in enumerate(zip(inputs, colours(len(inputs)), strict=True)):
+            part = predictions[predictions["input"] == name]
+            rows = part["target"].map({target: place for place, target in enumerate(targets)})
+            places = rows + 0.76 * ((number + 0.5) / len(inputs) - 0.5)
+            z, error = np.arctanh(part["within"]), 2 * part["within_se"]
+            ax.hlines(places, np.tanh(z - error), np.tanh(z + error), color=colour, linewidth=1.5)
+            ax.plot(part["within"], places, "o", color=colour, markersize=4.5, label=str(name))
+            ax.plot(part["overall"], places, "o", color=colour, markersize=5, markerfacecolor="white")
+        ax.plot([], [], "o", color=FAINT, markerfacecolor="white", markersize=5, label="hollow: all tumours")
+        ax.axvline(0, color=INK, linewidth=0.8)
+        for place in range(1, len(targets)):
+            ax.axhline(place - 0.5, color="#e2e2e2", linewidth=0.8)
+        ax.set_yticks(range(len(targets)), [str(target) for target in targets])
+        ax.set_ylim(len(targets) - 0.45, -0.55)
+        ax.set_xlabel("Spearman correlation of predicted and true score (filled: within types)")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+    return ax

@@ -39,30 +39,89 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.special import logsumexp
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor, nn
 
 from latentgenomes.multimodal.models.features import column_slices
-from latentgenomes.multimodal.models.typeclassifier import TypeClassifier
 from latentgenomes.nn.ensemble import fit_ensemble, seeded
+from latentgenomes.nn.estimator import TorchEstimator
 from latentgenomes.nn.train import TrainConfig, fit
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+
+class TypeClassifier(ClassifierMixin, TorchEstimator):
+    """Abstract classifier: a subclass fits, and says how probable every type is."""
+
+    class_weighted: bool
+    validation_fraction: float
+
+    @abstractmethod
+    def predict_log_proba(self, X: Any) -> Array:
+        """Log-probability of every type in nats: (n_samples, n_classes), in order of `classes_`."""
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probability of every type: (n_samples, n_classes), in order of `classes_`."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable type of every sample: (n_samples,)."""
+        probability = self.predict_log_proba(X)
+        return self.classes_[probability.argmax(axis=1)]
+
+    def _refuse_settings(self, least_one: Sequence[str], shares: Sequence[str]) -> None:
+        """Refuse parameters below 1, and shares outside [0, 1)."""
+        for name in least_one:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, but {getattr(self, name)!r} came.")
+        for name in shares:
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), but {getattr(self, name)!r} came.")
+
+    def _check_labels(self, y: Any, n_samples: int) -> npt.NDArray[np.int64]:
+        assert_all_finite(np.asarray(y), input_name="y")
+        check_classification_targets(y)
+        labels = column_or_1d(y, warn=True)
+        if len(labels) != n_samples:
+            raise ValueError(
+                f"y must have one label per sample, but {len(labels)} came for {n_samples} samples."
+            )
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must hold at least two classes, but it holds 1 class: {self.classes_[0]!r}.")
+        counts = np.bincount(codes)
+        self.class_weight_ = np.ones(len(counts))
+        if self.class_weighted:
+            self.class_weight_ = len(codes) / (len(counts) * counts)
+        return codes.astype(np.int64)
+
+    def _code(self, y: Any) -> npt.NDArray[np.int64]:
+        labels = column_or_1d(y)
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val must hold classes of the training samples, but {unknown.tolist()[:10]} are not "
+                "among them. Split so that every class is in the training part."
+            )
+        return np.searchsorted(self.classes_, labels).astype(np.int64)
+
+    def _check_validation(self, X_val: Any, y_val: Any) -> None:
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given both or neither, but one of them is None.")
+
+    def _hold_out(self, n_samples: int, seed: int) -> tuple[Rows, Rows]:
+        """Rows to train on, increasing, and a random share of rows to stop by."""
+        shuffled = np.random.default_rng(seed).permutation(n_samples)
+        held_out, rows = np.split(shuffled, [round(self.validation_fraction * n_samples)])
+        return np.sort(rows), held_out
 
 
 class ClassifierNet(nn.Module):
-    """One member: a network with one hidden layer over one view.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-        Sizes of view and answer.
-    hidden : int
-        Width of the hidden layer.
-    dropout, input_dropout : float
-        Share of hidden units and of features that a training step leaves out.
-    """
+    """One member: a network with one hidden layer over one view."""
 
     def __init__(
         self,
@@ -102,20 +161,7 @@ class ClassifierNet(nn.Module):
         return masks
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The one term of the objective.
-
-        Parameters
-        ----------
-        batch : mapping
-            "features" (n, d); "label" (n,), whole; "weight" (n,), > 0.
-        noise : mapping
-            From `noise`; used in training only.
-
-        Returns
-        -------
-        dict
-            "nll" = L, in nats per sample.
-        """
+        """The one term of the objective, "nll" = L in nats per sample; masks are used in training only."""
         masks = dict(noise) if self.training else {}
         log_probability = self.log_probability(batch["features"], **masks)
         own = log_probability.gather(-1, batch["label"].unsqueeze(-1)).squeeze(-1)
@@ -127,10 +173,7 @@ class ClassifierNet(nn.Module):
 
 
 class ViewClassifier(TypeClassifier):
-    """Abstract classifier: a subclass says in `_views` what views there are of a table.
-
-    Fitted attributes are described under the subclasses.
-    """
+    """Abstract classifier: a subclass says in `_views` what views there are of a table."""
 
     n_members: int
     hidden: int
@@ -148,27 +191,12 @@ class ViewClassifier(TypeClassifier):
         """Views of checked samples, each (n_samples, n_features), NaN where a feature is not known."""
 
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
-        """Train the members of every view.
+        """Train the members of every view on samples (n_samples, n_columns) and their types (n_samples,).
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_columns)
-            Training samples.
-        y : array of shape (n_samples,)
-            Their types.
-        X_val, y_val : array or DataFrame, array, optional
-            Validation samples for early stopping. Without them, a random share of the training samples,
-            `validation_fraction`, is held out; pass them whenever samples share donors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two classes, a validation sample is of a class that is not in `y`, only
-            one of `X_val` and `y_val` is given, or a parameter is out of range.
+        `X_val` and `y_val` are validation samples for early stopping. Without them, a random share of the
+        training samples, `validation_fraction`, is held out; pass them whenever samples share donors.
+        ValueError if there are fewer than two classes, a validation sample is of a class that is not in `y`,
+        or a parameter is out of range.
         """
         self._refuse_settings(
             least_one=("n_members", "hidden", "max_epochs", "batch_size", "patience"),
@@ -282,30 +310,20 @@ class MLPEnsembleClassifier(ViewClassifier):
     class_weighted : bool
         Let every class weigh the same in the loss.
     standardize : bool
-        Give every feature mean 0 and standard deviation 1 over the training samples. Without it a feature
-        that is NaN is set to 0.
-    max_epochs, batch_size, learning_rate, patience : int, int, float, int
-        Training, see `latentgenomes.nn.train.TrainConfig`.
+        Give features mean 0 and standard deviation 1 over the training samples; else NaN becomes 0.
+    max_epochs, batch_size, learning_rate, patience, device, random_state : int, int, float, int, str, int
+        Training, see `latentgenomes.nn.train.TrainConfig`. "auto" takes a GPU if there is one.
     validation_fraction : float
         Share held out for early stopping where `fit` gets no validation samples; 0 trains for all epochs.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
 
     Attributes
     ----------
-    classes_ : ndarray
-        Types, sorted.
-    class_weight_ : ndarray of shape (n_classes,)
-        Weight of each in the loss.
+    classes_, class_weight_ : ndarray of shape (n_classes,)
+        Types, sorted, and the weight of each in the loss.
     mean_, scale_ : ndarray
-        Of every feature over the training samples; a feature that is NaN is set to the mean. 0 and 1 without
-        `standardize`.
-    module_ : ModuleList of ClassifierNet
-        The trained members.
-    history_ : DataFrame
-        Cross-entropy by view, member, epoch and set, in nats per sample.
+        Of every feature over the training samples; NaN becomes the mean. 0 and 1 without `standardize`.
+    module_, history_ : ModuleList of ClassifierNet, DataFrame
+        The trained members, and their cross-entropy by view, member, epoch and set, in nats per sample.
 
     Notes
     -----

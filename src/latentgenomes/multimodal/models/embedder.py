@@ -1,7 +1,4 @@
-"""What every embedding of mutation profiles can do once its network is trained.
-
-The network sees features of the counts, standardised over the samples of the fit, and restores them.
-"""
+"""What every embedding of mutation profiles can do: its network restores standardised features of counts."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -35,20 +32,7 @@ def standardized_batch(
 ) -> dict[str, Tensor]:
     """What a network over profiles sees of checked samples.
 
-    Parameters
-    ----------
-    model : fitted estimator
-        With `profile_lengths_`, `mean_` and `scale_`.
-    parts : sequence of str
-        See `latentgenomes.multimodal.models.features.encode`.
-    counts : ndarray of shape (n_samples, n_channels)
-        NaN where a profile is absent.
-    present : ndarray of shape (n_samples, n_profiles)
-
-    Returns
-    -------
-    dict of str to Tensor
-        "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k), bool.
+    "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k), bool.
     """
     features, _ = encode(counts, model.profile_lengths_, parts)
     standardized = (features - model.mean_) / model.scale_
@@ -88,20 +72,7 @@ class ProfileEmbedder(TransformerMixin, TorchEstimator):
         """Settings of the training loop; refuses parameters that are out of range."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the embedding of a set of samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts >= 0, profile beside profile; NaN in all channels of a profile that a sample does not
-            have.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
+        """Learn the embedding of counts (n_samples, n_channels), NaN in all channels of an absent profile."""
         config = self._train_config()
         counts, present = check_wide(self, X, reset=True)
         features, self.feature_lengths_ = encode(counts, self.profile_lengths_, self._feature_parts())
@@ -119,35 +90,17 @@ class ProfileEmbedder(TransformerMixin, TorchEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Embed samples, of the fit or new.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_latent)
-        """
+        """Embed samples, of the fit or new: counts as in `fit` -> (n_samples, n_latent)."""
         batch = self._checked_batch(X)
         with torch.no_grad():
             embedding = self._net().embedding(batch["standardized"], batch["present"])
         return embedding.cpu().numpy()
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Restore the features of every profile from embeddings.
+        """Restore features, as of `ProfileFeatures`, from embeddings: (n_samples, n_latent) -> (n_samples,
+        n_features).
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_latent)
-            Embeddings.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In the order and units of `ProfileFeatures` with the same parts.
-            The decoders are linear: a frequency may come out a little below 0.
+        The decoders are linear: a frequency may come out a little below 0.
         """
         check_is_fitted(self)
         embedding = np.asarray(X, dtype=np.float64)

@@ -62,26 +62,11 @@ _PARTS: dict[str, Callable[[Array, Array], Array]] = {
 def profile_lengths(
     n_channels: int, profiles: Sequence[int] | None, names: Sequence[str] | None = None
 ) -> dict[str, int]:
-    """Name and number of channels of every profile, in column order.
+    """Name and number of channels of every profile, in column order, from the channels of each or the
+    `names`.
 
-    Parameters
-    ----------
-    n_channels : int
-        Columns of the table.
-    profiles : sequence of int or None
-        Channels of every profile. None takes them from `names`, or the whole table as one profile.
-    names : sequence of str, optional
-        Column names; the part before ``|`` names the profile.
-
-    Returns
-    -------
-    dict of str to int
-
-    Raises
-    ------
-    ValueError
-        If the lengths are not positive whole numbers with sum `n_channels`, or the columns of a profile do
-        not stand together.
+    Where `profiles` is None, a name's part before ``|`` names the profile; without such names it is one
+    profile.
     """
     prefixes = [str(name).partition(SEPARATOR)[0] for name in names or ()]
     named = bool(prefixes) and all(SEPARATOR in str(name) for name in names or ())
@@ -111,13 +96,7 @@ def column_slices(lengths: Sequence[int]) -> list[slice]:
 
 
 def present_profiles(counts: Array, lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Which samples have which profile: (n_samples, n_profiles).
-
-    Raises
-    ------
-    ValueError
-        If a profile is NaN in some channels of a sample only, or a sample has no profile at all.
-    """
+    """Which samples have which profile, (n_samples, n_profiles); refuses one that is NaN in part only."""
     missing = np.isnan(counts)
     blocks = [missing[:, columns] for columns in column_slices(lengths)]
     partly = np.stack([block.any(axis=1) & ~block.all(axis=1) for block in blocks], axis=1)
@@ -139,30 +118,11 @@ def present_profiles(counts: Array, lengths: Sequence[int]) -> npt.NDArray[np.bo
 
 
 def check_wide(estimator: Any, X: Any, *, reset: bool) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Counts of several profiles and which are present, checked for an estimator.
+    """Counts (n_samples, n_channels) and which profiles are present (n_samples, n_profiles), for an
+    estimator.
 
-    Sets or compares the estimator's number and names of columns, and on `reset` sets its ``profile_names_``
-    and ``profile_lengths_`` from its parameter ``profiles``.
-
-    Parameters
-    ----------
-    estimator : object
-        With the parameter ``profiles``.
-    X : array or DataFrame of shape (n_samples, n_channels)
-        Counts >= 0; NaN for the channels of an absent profile.
-    reset : bool
-        True in fit, False afterwards.
-
-    Returns
-    -------
-    counts : ndarray of shape (n_samples, n_channels)
-    present : ndarray of bool of shape (n_samples, n_profiles)
-
-    Raises
-    ------
-    ValueError
-        If a count is negative, infinite or text; see also `profile_lengths` and `present_profiles`. In fit,
-        if a profile is absent for all samples.
+    On `reset`, in fit, sets its ``profile_names_`` and ``profile_lengths_`` from its parameter ``profiles``,
+    and refuses a profile that all samples lack.
     """
     counts: Array = validate_data(
         estimator,
@@ -194,23 +154,10 @@ def check_wide(estimator: Any, X: Any, *, reset: bool) -> tuple[Array, npt.NDArr
 
 
 def encode(counts: Array, lengths: Sequence[int], parts: Sequence[str]) -> tuple[Array, list[int]]:
-    """Features of every profile, side by side.
+    """Features (n_samples, n_features) of profiles of these lengths, side by side, and how many each has.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Counts >= 0, NaN where a profile is absent; its features are NaN too.
-    lengths : sequence of int
-        Channels of every profile.
-    parts : sequence of str
-        Of log, clr, root, frequency (one value a channel) and total (one value).
-
-    Returns
-    -------
-    features : ndarray of shape (n_samples, n_features)
-        Profile by profile, and within each part by part.
-    lengths : list of int
-        Features of every profile.
+    `parts` are of log, clr, root, frequency (one value a channel) and total (one value); they follow one
+    another within a profile. Counts >= 0, NaN where a profile is absent; its features are NaN too.
     """
     unknown = [part for part in parts if part not in _PARTS]
     if unknown or not parts:
@@ -231,17 +178,16 @@ class ProfileFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     parts : sequence of str
-        Of log, clr, root, frequency and total, see `encode`. The default is LCS; (clr, total) and
-        (frequency,) are the other two in use.
+        Of log, clr, root, frequency (one value a channel) and total (one value). The default is LCS;
+        (clr, total) and (frequency,) are the other two in use.
     profiles : sequence of int or None
         Channels of every profile, in column order. None reads them from column names such as
         ``SBS96|A[C>A]A``, and takes a table without such names as one profile.
 
     Attributes
     ----------
-    profile_names_ : list of str
-    profile_lengths_ : list of int
-        Channels of every profile.
+    profile_names_, profile_lengths_ : list
+        Profiles in column order, and their channels.
     """
 
     def __init__(self, parts: Sequence[str] = LCS, *, profiles: Sequence[int] | None = None) -> None:
@@ -249,36 +195,13 @@ class ProfileFeatures(TransformerMixin, BaseEstimator):
         self.profiles = profiles
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn where each profile stands; nothing is learned from the counts.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts >= 0, NaN where a profile is absent.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
+        """Learn where each profile stands in counts, NaN where one is absent; nothing else is learned."""
         counts, _ = check_wide(self, X, reset=True)
         encode(counts[:1], self.profile_lengths_, self.parts)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Compute the features.
-
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts >= 0, NaN where a profile is absent.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            NaN where the profile is absent.
-        """
+        """Compute the features of counts as in `fit`: (n_samples, n_features), NaN for an absent profile."""
         check_is_fitted(self)
         counts, _ = check_wide(self, X, reset=False)
         return encode(counts, self.profile_lengths_, self.parts)[0]

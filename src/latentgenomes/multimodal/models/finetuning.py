@@ -31,26 +31,16 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from latentgenomes.multimodal.models.classifier import Array, TypeClassifier
 from latentgenomes.multimodal.models.embedder import standardized_batch
 from latentgenomes.multimodal.models.features import CLR, check_wide
 from latentgenomes.multimodal.models.fusion import FusionAutoencoder, FusionNet
-from latentgenomes.multimodal.models.typeclassifier import Array, TypeClassifier
 from latentgenomes.nn.ensemble import seeded
 from latentgenomes.nn.train import TrainConfig, fit
 
 
 class FineTuneNet(nn.Module):
-    """An encoder of several profiles and a linear layer on its embedding.
-
-    Parameters
-    ----------
-    backbone : FusionNet
-        The encoder; its weights are trained on.
-    n_classes : int
-        Number of types.
-    dropout : float
-        Share of the embedding that a training step leaves out.
-    """
+    """An encoder of several profiles, whose weights are trained on, and a linear layer on its embedding."""
 
     def __init__(self, backbone: FusionNet, n_classes: int, *, dropout: float = 0.5) -> None:
         super().__init__()
@@ -73,20 +63,9 @@ class FineTuneNet(nn.Module):
         return {**self.backbone.noise(n_samples, generator), "hidden_mask": kept}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The one term of the objective.
+        """The one term of the objective, "nll" = L in nats per sample.
 
-        Parameters
-        ----------
-        batch : mapping
-            "standardized" (n, d), 0 where a profile is absent; "present" (n, k), bool; "label" (n,), whole;
-            "weight" (n,), > 0.
-        noise : mapping
-            From `noise`; used in training only.
-
-        Returns
-        -------
-        dict
-            "nll" = L, in nats per sample.
+        The batch is that of `standardized_batch` with "label" and "weight"; masks are used in training only.
         """
         seen, shown, hidden_mask = batch["standardized"], batch["present"], None
         if self.training:
@@ -102,26 +81,18 @@ class FineTunedClassifier(TypeClassifier):
 
     Parameters
     ----------
-    profiles : sequence of int or None
-        Channels of every profile, in column order; see `FusionAutoencoder`.
-    n_latent, width : int
-        Length of the embedding, and of an encoded profile.
-    feature_dropout, profile_dropout : float
-        Share of features, and of profiles, that a training step does not show, without labels and with.
+    profiles, n_latent, width, feature_dropout, profile_dropout : various
+        See `FusionAutoencoder`; features and profiles are hidden without labels and with.
     dropout : float
         Share of the embedding left out in a step with labels.
     pretrain_epochs : int
         Epochs without labels, over the training samples; 0 starts from random weights.
     class_weighted : bool
         Let every class weigh the same in the loss.
-    max_epochs, batch_size, learning_rate, patience : int, int, float, int
-        Training with labels, see `latentgenomes.nn.train.TrainConfig`.
+    max_epochs, batch_size, learning_rate, patience, device, random_state : int, int, float, int, str, int
+        Training with labels, see `latentgenomes.nn.train.TrainConfig`. "auto" takes a GPU if there is one.
     validation_fraction : float
         Share held out for early stopping where `fit` gets no validation samples.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
 
     Attributes
     ----------
@@ -131,10 +102,8 @@ class FineTunedClassifier(TypeClassifier):
         Of every feature over the training samples that have the profile.
     profile_names_, profile_lengths_, feature_lengths_ : list
         Profiles in column order, their channels, and their features.
-    module_ : FineTuneNet
-        The trained network.
-    history_ : DataFrame
-        Cross-entropy by epoch and set, in nats per sample.
+    module_, history_ : FineTuneNet, DataFrame
+        The trained network, and its cross-entropy by epoch and set, in nats per sample.
     """
 
     module_: FineTuneNet
@@ -175,28 +144,9 @@ class FineTunedClassifier(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
-        """Train without labels, then with them.
+        """Train without labels, then with them, on counts as in `FusionAutoencoder.fit` and their types.
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts >= 0, profile beside profile; NaN in all channels of a profile that a sample does not
-            have.
-        y : array of shape (n_samples,)
-            Their types.
-        X_val, y_val : array or DataFrame, array, optional
-            Validation samples for early stopping. Without them, a random share of the training samples,
-            `validation_fraction`, is held out; pass them whenever samples share donors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two classes, a validation sample is of a class that is not in `y`, only
-            one of `X_val` and `y_val` is given, or a parameter is out of range.
+        Validation samples stop it early, see `MLPEnsembleClassifier.fit`.
         """
         self._refuse_settings(
             least_one=("max_epochs", "batch_size", "patience"), shares=("dropout", "validation_fraction")

@@ -42,19 +42,7 @@ from latentgenomes.nn.train import TrainConfig
 
 
 class FusionNet(nn.Module):
-    """An encoder per profile, concatenation, linear decoders.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Features d_i of every profile.
-    width : int
-        Width E of an encoded profile.
-    n_latent : int
-        Length q of the embedding.
-    feature_dropout, profile_dropout : float
-        Share of features, and of profiles, that a training step does not show.
-    """
+    """An encoder per profile of d_i features, concatenation, linear decoders."""
 
     def __init__(
         self,
@@ -99,20 +87,9 @@ class FusionNet(nn.Module):
         return {"feature_mask": kept, "profile_mask": profiles >= self.profile_dropout}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The one term of the objective.
+        """The one term of the objective, "squared_error" = L in variances of a feature.
 
-        Parameters
-        ----------
-        batch : mapping
-            "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k),
-            bool.
-        noise : mapping
-            From `noise`; used in training only.
-
-        Returns
-        -------
-        dict
-            "squared_error" = L: summed over features, mean over samples; in variances of a feature.
+        The batch is that of `standardized_batch`; the masks of `noise` are used in training only.
         """
         seen, shown = batch["standardized"], batch["present"]
         if self.training:
@@ -136,23 +113,17 @@ class FusionAutoencoder(ProfileEmbedder):
         Length of the embedding, and of an encoded profile.
     feature_dropout, profile_dropout : float
         Share of features, and of profiles, that a training step does not show.
-    max_epochs, batch_size, learning_rate, decay_to : int, int, float, float
-        Training, see `latentgenomes.nn.train.TrainConfig`. There is no early stopping.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    max_epochs, batch_size, learning_rate, decay_to, device, random_state : int, int, float, float, str, int
+        Training, see `latentgenomes.nn.train.TrainConfig`; no early stopping. "auto" takes a GPU.
 
     Attributes
     ----------
-    module_ : FusionNet
-        The trained network.
     mean_, scale_ : ndarray of shape (n_features,)
         Of every feature over the samples of the fit that have the profile; one that never varies has scale 1.
     profile_names_, profile_lengths_, feature_lengths_ : list
         Profiles in column order, their channels, and their features.
-    history_ : DataFrame
-        The training error by epoch, see `latentgenomes.nn.train.run`.
+    module_, history_ : FusionNet, DataFrame
+        The trained network, and its error by epoch, see `latentgenomes.nn.train.run`.
     """
 
     module_: FusionNet

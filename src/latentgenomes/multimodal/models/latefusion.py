@@ -40,24 +40,11 @@ class LateFusionClassifier(ViewClassifier):
     Parameters
     ----------
     profiles : sequence of int or None
-        Channels of every profile, in column order; see `MutEmbed`. The first
-        should be SBS96.
-    n_members, hidden, dropout, input_dropout, class_weighted, validation_fraction : various
-        See `MLPEnsembleClassifier`; `n_members` are trained for each of the
-        two views.
-    max_epochs, batch_size, learning_rate, patience : int, int, float, int
-        Training, see `latentgenomes.nn.train.TrainConfig`.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
-
-    Attributes
-    ----------
-    profile_names_, profile_lengths_ : list
-        Profiles, in column order.
-    classes_, class_weight_, mean_, scale_, module_, history_ : various
-        See `MLPEnsembleClassifier`; the members of the first view come first.
+        Channels of every profile, in column order; see `MutEmbed`. The first should be SBS96.
+    n_members : int
+        Networks trained for each of the two views.
+    others : various
+        See `MLPEnsembleClassifier`, also for the fitted attributes; the members of the first view come first.
     """
 
     def __init__(

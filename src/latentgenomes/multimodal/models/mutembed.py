@@ -48,13 +48,7 @@ from latentgenomes.nn.train import TrainConfig
 
 
 class ProfileAttention(nn.Module):
-    """One layer of attention between the profiles of a sample: equations 1 and 2.
-
-    Parameters
-    ----------
-    width : int
-        Common width E.
-    """
+    """One layer of attention between the profiles of a sample: equations 1 and 2."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,19 +67,7 @@ class ProfileAttention(nn.Module):
 
 
 class MutEmbedNet(nn.Module):
-    """Projections, attention, mean, linear decoders: the equations of MutEmbed.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Channels d_i of every profile.
-    width : int
-        Common width E.
-    n_latent : int
-        Length of the embedding.
-    n_layers : int
-        Layers of attention.
-    """
+    """Projections of profiles of d_i channels, attention, mean, linear decoders: MutEmbed's equations."""
 
     def __init__(
         self, lengths: Sequence[int], *, width: int = 265, n_latent: int = 64, n_layers: int = 1
@@ -128,20 +110,8 @@ class MutEmbedNet(nn.Module):
         return {}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The one term of the objective.
-
-        Parameters
-        ----------
-        batch : mapping
-            "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k),
-            bool.
-        noise : mapping
-            Empty.
-
-        Returns
-        -------
-        dict
-            "squared_error" = L: summed over channels, mean over samples; in variances of a channel.
+        """The one term of the objective, "squared_error" = L in variances of a channel; see
+        `FusionNet.terms`.
         """
         restored = self.reconstruction(self.embedding(batch["standardized"], batch["present"]))
         error = ((batch["standardized"] - restored) * batch["observed"]).square()
@@ -156,30 +126,21 @@ class MutEmbed(ProfileEmbedder):
     profiles : sequence of int or None
         Channels of every profile, in column order. None reads them from column names such as
         ``SBS96|A[C>A]A``, and takes a table without such names as one profile.
-    n_latent : int
-        Length of the embedding.
-    width : int
-        Common width of the projected profiles. The paper prints 265, which may mean 256.
-    n_layers : int
-        Layers of attention.
-    max_epochs, batch_size, learning_rate : int, int, float
-        Training, see `latentgenomes.nn.train.TrainConfig`. There is no early stopping.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    n_latent, width, n_layers : int
+        Length of the embedding, common width of the projected profiles, layers of attention. The paper prints
+        a width of 265, which may mean 256.
+    max_epochs, batch_size, learning_rate, device, random_state : int, int, float, str, int
+        Training, see `latentgenomes.nn.train.TrainConfig`; no early stopping. "auto" takes a GPU.
 
     Attributes
     ----------
-    module_ : MutEmbedNet
-        The trained network.
     mean_, scale_ : ndarray of shape (n_channels,)
-        Mean and standard deviation of every channel's frequency over the samples of the fit that have the
-        profile; a channel that never varies has scale 1.
+        Of every channel's frequency over the samples of the fit that have the profile; one that never varies
+        has scale 1.
     profile_names_, profile_lengths_ : list
-        Profiles, in column order.
-    history_ : DataFrame
-        The training error by epoch, see `latentgenomes.nn.train.run`.
+        Profiles in column order, and their channels.
+    module_, history_ : MutEmbedNet, DataFrame
+        The trained network, and its error by epoch, see `latentgenomes.nn.train.run`.
 
     Notes
     -----
@@ -221,18 +182,10 @@ class MutEmbed(ProfileEmbedder):
         self.random_state = random_state
 
     def attention(self, X: Any) -> np.ndarray:
-        """Read out how much each profile attends to each other.
+        """Attention of every sample: (n_samples, n_layers, n_profiles, n_profiles), for counts as in `fit`.
 
-        Parameters
-        ----------
-        X : array or DataFrame of shape (n_samples, n_channels)
-            Counts as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_layers, n_profiles, n_profiles)
-            Entry (i, j) is the weight of profile j in the new row of profile i; rows sum to 1. It is 0 where
-            j is absent, and NaN where i is.
+        Entry (i, j) is the weight of profile j in the new row of profile i; rows sum to 1. It is 0 where j is
+        absent, and NaN where i is.
         """
         batch = self._checked_batch(X)
         with torch.no_grad():

@@ -1,11 +1,6 @@
-"""SigProfilerAssignment, the field's tool for exposures of known signatures, on frames.
+"""SigProfilerAssignment (Diaz-Gay et al. 2023, Bioinformatics 39:btad756), on frames.
 
-The package reads and writes files, prints, and draws from numpy's global random state. It is run in a process
-of its own with a temporary folder, so that nothing of this is seen here.
-
-References
-----------
-Diaz-Gay et al. 2023, Bioinformatics 39:btad756.
+It reads and writes files, prints, and draws from numpy's global random state, so it has a process of its own.
 """
 
 import os
@@ -43,36 +38,10 @@ def assign_with_sigprofiler(
     background: bool = True,
     n_processes: int = 1,
 ) -> pd.DataFrame:
-    """Exposures of known signatures as SigProfilerAssignment finds them, with its own settings.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        Whole mutations; the channels of SBS96, ID83, DBS78, CN48 or SV32, in any order.
-    signatures : DataFrame of shape (n_signatures, n_channels), optional
-        Known signatures; rows sum to 1. By default COSMIC's of the same classification.
-    cosmic_version : str
-        Version of COSMIC where `signatures` are not given.
-    background : bool
-        Keep SBS1 and SBS5 in every sample where they are among the signatures, as the package does by
-        default.
-    n_processes : int
-        Processes of the package.
-
-    Returns
-    -------
-    DataFrame of shape (n_samples, n_signatures)
-        Mutations, int64; 0 where a signature is not assigned. A sample without mutations, which the package
-        leaves out, gets 0 everywhere.
-
-    Raises
-    ------
-    ImportError
-        If SigProfilerAssignment is not installed.
-    ValueError
-        If counts or signatures are no such tables, or their channels are of no classification or differ.
-    RuntimeError
-        If the package fails; the message holds the end of what it said.
+    """Whole exposures of known signatures, COSMIC's by default, as SigProfilerAssignment with its own
+    settings. `background` keeps SBS1 and SBS5 in every sample, as the package does by default. A sample
+    without mutations, which the package leaves out, gets 0 everywhere. If it fails, RuntimeError has the end
+    of what it said.
     """
     package_folder("SigProfilerAssignment", "signatures")
     counts = check_counts(counts, name="counts", on_empty="keep")

@@ -27,30 +27,7 @@ def fit_system(
     settings: Mapping[str, object] | None = None,
     random_state: int = 0,
 ) -> SignatureExtractor:
-    """Fit one system for one number of signatures, with its settings in `SYSTEMS` and yours on top.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        Mutations.
-    method : str
-        Key of `latentgenomes.signatures.verbs.methods.SYSTEMS`.
-    n_signatures : int
-        How many signatures.
-    settings : mapping, optional
-        Parameters of the estimator.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    SignatureExtractor
-
-    Raises
-    ------
-    ValueError
-        If there is no such system.
-    """
+    """Fit one system for one number of signatures, with its settings in `SYSTEMS` and yours on top."""
     if method not in SYSTEMS:
         raise ValueError(f"method must be one of {', '.join(SYSTEMS)}, but {method!r} came. Name one.")
     system = SYSTEMS[method]
@@ -70,31 +47,10 @@ def compare_generalisation(
     settings: Settings | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Score every system on the donors that it was fitted to, and on held-out ones.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        Mutations.
-    donors : Series
-        Donor of every sample; all samples of a donor stay on one side.
-    n_signatures : int or mapping
-        One number for all systems, or one per system; the systems of the mapping are run.
-    n_splits : int
-        Random splits.
-    test_fraction : float in (0, 1)
-        Share of the donors that is held out.
-    settings : mapping, optional
-        Parameters of the estimators, by system.
-    random_state : int
-        Seed of splits and systems.
-
-    Returns
-    -------
-    DataFrame
-        One row per split, system and inference: split, method, inference ("own": the model's own exposures,
-        from an encoder where it has one; "refit": the best exposures for its signatures, found alike for
-        all), seen and unseen, in nats per mutation (higher is better), n_signatures.
+    """Score systems on the donors that they were fitted to and on held-out ones, in nats per mutation. A
+    donor's samples stay together; `n_signatures` is one number for all systems, or those of the systems to
+    run. Inference is "own", by the model itself (an encoder where it has one), or "refit", the best exposures
+    for its signatures, found alike for all.
     """
     numbers = _per_system(n_signatures)
     rows = []
@@ -130,27 +86,9 @@ def compare_consistency(
     settings: Settings | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Measure how alike the signatures of fits are that should be alike.
-
-    Parameters
-    ----------
-    counts, donors, n_signatures, settings
-        See `compare_generalisation`.
-    n_seeds : int
-        Fits of all samples that differ in their seed, and pairs of disjoint halves of the donors; at least 2.
-    random_state : int
-        First seed.
-
-    Returns
-    -------
-    DataFrame
-        One row per pair of fits: method, between ("seeds" or "halves"), pair, mean_cosine of the signatures
-        matched one to one, share_0.9 of them with a cosine of at least .9.
-
-    Raises
-    ------
-    ValueError
-        If `n_seeds` is below 2.
+    """Measure how alike signatures of fits are that should be alike; see `compare_generalisation`. There are
+    `n_seeds` fits of all samples and as many pairs of disjoint halves of the donors. A row per pair of fits
+    has the mean cosine of the signatures matched one to one, and the share with .9 or more.
     """
     if n_seeds < 2:
         raise ValueError(f"n_seeds must be at least 2, but {n_seeds} came: one fit agrees with nothing.")

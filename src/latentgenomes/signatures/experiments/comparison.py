@@ -1,7 +1,6 @@
 """All systems on the same catalogues with known truth, one row per extraction, resumable.
 
-Every extraction is a cell: a data set, its noise, a seed and a system. A finished cell is kept as a
-file, so that a killed run goes on, and cells run on several processes.
+Every extraction is a cell. A finished cell is kept as a file, so that a killed run goes on.
 """
 
 import json
@@ -33,25 +32,12 @@ _THRESHOLDS = (0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Cell:
-    """One extraction of a comparison.
+    """One extraction of a comparison."""
 
-    Attributes
-    ----------
-    dataset : str
-        ``"islam_1"`` to ``"islam_5"``, ``"synsig_30"``, or ``"simulated"`` with, after colons, changes of
-        the simulator's defaults: number of samples and median burden, such as ``"simulated:200:2000"``.
-    noise : {"none", "poisson"}
-        The published catalogues carry none; "poisson" draws counts around them.
-    seed : int
-        Of the noise and of the system.
-    method : str
-        See `latentgenomes.signatures.verbs.extract.extract_signatures`.
-    """
-
-    dataset: str
-    noise: str
-    seed: int
-    method: str
+    dataset: str  # islam_1 to islam_5, synsig_30, or simulated, as in simulated:200:2000 (samples, median)
+    noise: str  # the published catalogues carry "none"; "poisson" draws counts around them
+    seed: int  # of the noise and of the system
+    method: str  # see `extract_signatures`
 
     @property
     def name(self) -> str:
@@ -69,27 +55,9 @@ def compare_systems(
     folder: str | Path | None = None,
     n_processes: int = 1,
 ) -> pd.DataFrame:
-    """Extract with every system from every catalogue, and score against the truth.
-
-    Without noise a catalogue is the same for every seed, so only the first seed is run there.
-
-    Parameters
-    ----------
-    datasets, methods, noises, seeds : sequences
-        See `Cell`; all combinations are run.
-    settings : mapping, optional
-        By method: what to hand to `extract_signatures`, such as ``{"klnmf": {"n_restarts": 10}}``.
-    folder : str or Path, optional
-        Where finished cells are kept.
-    n_processes : int
-        Cells at a time, each with one thread.
-
-    Returns
-    -------
-    DataFrame
-        One row per cell: dataset, noise, seed, method, n_true, n_found, error (found - true), precision,
-        recall and F1 at .8, .9, .95, mean_cosine, relative_exposure_error, presence_f1 (of a sparse
-        refit), seconds (CPU of one core), reason.
+    """Extract with every system from every catalogue (see `Cell`), and score against the truth, a row each.
+    Without noise a catalogue is the same for every seed, so only the first is run. `settings` are by method,
+    for `extract_signatures`. Seconds are of the CPU, with one thread; presence_f1 is that of a sparse refit.
     """
     unknown = sorted(set(noises) - set(NOISES))
     if unknown:
@@ -109,18 +77,7 @@ def compare_systems(
 
 
 def load_truth(dataset: str, noise: str, seed: int) -> SimulatedCatalogs:
-    """Load a data set with known truth and draw its noise.
-
-    Parameters
-    ----------
-    dataset, noise, seed
-        See `Cell`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such data set.
-    """
+    """Load a data set with known truth and draw its noise; see `Cell`."""
     name, *numbers = dataset.split(":")
     if name == "simulated" and noise == "poisson":
         n_samples, burden = (list(map(float, numbers)) + [500, 5000][len(numbers) :])[:2]
@@ -192,24 +149,10 @@ def _scores(found: Extraction, truth: SimulatedCatalogs) -> Iterator[tuple[str, 
 
 
 def compare_intervals(datasets: Sequence[str], *, level: float = 0.9, seed: int = 0) -> pd.DataFrame:
-    """Measure what intervals of exposures cover, on catalogues with Poisson noise, by the Gamma-Poisson NMF.
-
-    Parameters
-    ----------
-    datasets : sequence of str
-        See `Cell`.
-    level : float in (0, 1)
-        Nominal coverage.
-    seed : int
-        Of the noise and of the system.
-
-    Returns
-    -------
-    DataFrame
-        One row per data set and interval ("signatures held": the variational posterior; "repeated": see
-        `exposure_intervals`): dataset, interval, present (share of the
-        true exposures above 5% of their sample's mutations that lie inside), absent (of those of at most
-        half a mutation), relative_width (median of width over truth, of those present).
+    """Measure what intervals of exposures cover on Poisson counts, by the Gamma-Poisson NMF: with "signatures
+    held" (its posterior) and "repeated" (`exposure_intervals`). The share inside is of present exposures,
+    above 5% of the sample's mutations, and of absent ones, at most half a mutation; relative_width is the
+    median over the truth.
     """
     rows = []
     for dataset in datasets:

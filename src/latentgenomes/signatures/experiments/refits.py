@@ -32,30 +32,8 @@ def compare_refits(
     seeds: Sequence[int] = (0,),
     peer: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] = assign_with_sigprofiler,
 ) -> pd.DataFrame:
-    """Refit the same catalogues to the whole of COSMIC with `refit_sparse` and with its peer.
-
-    Parameters
-    ----------
-    cases : sequence of str
-        Keys of `CASES`.
-    n_samples : int
-        Samples of a catalogue.
-    seeds : sequence of int
-        Seeds of the catalogues.
-    peer : callable
-        Takes counts and signatures, gives exposures; SigProfilerAssignment with its own settings by default.
-
-    Returns
-    -------
-    DataFrame
-        One row per case, seed and tool: case, seed, tool, precision, recall and presence_f1 (of a signature
-        in a sample, over all of them), relative_error (sum of absolute errors over that of true exposures),
-        seconds (wall clock; the peer runs in a process of its own).
-
-    Raises
-    ------
-    ValueError
-        If there is no such case.
+    """Refit simulated catalogues to the whole of COSMIC with `refit_sparse` and its peer; seconds of the
+    wall.
     """
     unknown = sorted(set(cases) - set(CASES))
     if unknown:
@@ -86,20 +64,7 @@ def compare_refits(
 
 
 def presence_scores(exposures: pd.DataFrame, truth: SimulatedCatalogs) -> dict[str, float]:
-    """Score presence calls and exposures over all samples and all signatures of `exposures`.
-
-    Parameters
-    ----------
-    exposures : DataFrame of shape (n_samples, n_signatures)
-        Estimated mutations; 0 says absent.
-    truth : SimulatedCatalogs
-        With true exposures; a signature counts as present with half a mutation or more.
-
-    Returns
-    -------
-    dict
-        precision, recall, presence_f1, relative_error.
-    """
+    """Score presence (0 says absent; half a mutation is truly present) and exposures over all signatures."""
     columns = exposures.columns.union(truth.exposures.columns)
     true = truth.exposures.reindex(index=truth.counts.index, columns=columns, fill_value=0.0).to_numpy()
     guess = exposures.reindex(index=truth.counts.index, columns=columns, fill_value=0.0).to_numpy()

@@ -1,7 +1,4 @@
-"""Figures of an extraction: exposures of samples, matches to a reference, recovery of a truth.
-
-A frame goes in, axes come out; the frame is never changed.
-"""
+"""Figures of an extraction: exposures, matches to a reference, recovery of a truth, choice of the number."""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +20,13 @@ from latentgenomes.core.style import (
 FloatArray = npt.NDArray[np.float64]
 
 _MARKERS = "osD^vP*X"
+_STABILITY = {"stability_mean": "stability, mean", "stability_min": "stability, minimum"}
+_FIT = {
+    "evidence": "penalised evidence (nats)",
+    "bic": "BIC",
+    "error": "error",
+    "divergence": "KL divergence",
+}
 
 
 def plot_exposures(
@@ -30,35 +34,10 @@ def plot_exposures(
     ax: Axes | None = None,
     *,
     groups: pd.Series | None = None,
-    top: float | None = None,
 ) -> Axes:
-    """Draw exposures as stacked bars, one sample beside the next.
-
-    Samples are sorted by their total, largest first, within each group; ties (fractions all sum to 1) by
-    the exposure to the largest signature. Beyond 24 signatures the smallest are summed as "others".
-    Small groups are widened so that their names can be read.
-
-    Parameters
-    ----------
-    exposures : DataFrame of shape (n_samples, n_signatures)
-        Mutations, or fractions of each sample's mutations; >= 0.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-    groups : Series of shape (n_samples,), optional
-        Group of every sample, such as its cancer type; the index holds the sample labels.
-    top : float, optional
-        Where the vertical axis ends, in the unit of `exposures`; the label tells how many samples go beyond.
-        A few hypermutators would else flatten all others.
-
-    Returns
-    -------
-    Axes
-        The legend stands outside, on the right.
-
-    Raises
-    ------
-    ValueError
-        If there is no sample, a value is negative or not finite, or a sample has no group.
+    """Draw exposures, in mutations or fractions, as stacked bars, by total within each group. Ties (fractions
+    all sum to 1) go by the largest signature. Beyond 24 signatures the smallest are summed as "others". Small
+    groups are widened so that their names can be read.
     """
     _check_values(exposures.to_numpy(dtype=float), "exposures")
     order, sizes = _sample_order(exposures, groups)
@@ -73,10 +52,9 @@ def plot_exposures(
             ax.stairs(ceiling, edges, baseline=base, fill=True, color=colour, label=str(name))
             base = ceiling
         ax.set_xlim(0, edges[-1])
-        ax.set_ylim(0, (1.03 * base.max() or 1.0) if top is None else top)
-        unit = "Fraction of the sample's mutations" if base.max() <= 1.001 else "Mutations per sample"
-        beyond = 0 if top is None else int((base > top).sum())
-        ax.set_ylabel(f"{unit}\n({beyond:,} samples go beyond)" if beyond else unit)
+        ax.set_ylim(0, 1.03 * base.max() or 1.0)
+        fractions = base.max() <= 1.001
+        ax.set_ylabel("Fraction of the sample's mutations" if fractions else "Mutations per sample")
         _mark_groups(ax, sizes, widths)
         rows = max(4, int(height_in_inches(ax) / 0.2))
         handles, names = ax.get_legend_handles_labels()
@@ -93,26 +71,8 @@ def plot_exposures(
 
 
 def plot_matches(cosines: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw cosine similarities as a heat map; a frame marks the best reference of every row.
-
-    Cells carry their number where there is room to read it. References beyond what the axes can name are
-    left out, unless they are the best of some row; the label tells how many stay.
-
-    Parameters
-    ----------
-    cosines : DataFrame of shape (n_estimated, n_reference)
-        Cosines in 0..1.
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If the frame is empty, or a value is negative or not finite.
+    """Draw cosines as a heat map, with numbers where there is room; a frame marks the best of every row.
+    References beyond what the axes can name are left out, unless they are the best of some row.
     """
     _check_values(cosines.to_numpy(dtype=float), "cosines")
     ax = axes_or_new(ax, height=1.6 + 0.27 * len(cosines))
@@ -143,24 +103,8 @@ def plot_matches(cosines: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_recovery(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how many true signatures were found against the cosine that is demanded.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns threshold, precision, recall, f1. With a column method, F1 of every method is drawn:
-        the line is the mean, dots are the single rows (data sets, seeds).
-    ax : Axes, optional
-        Axes to draw into; a new figure by default.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If a column is missing.
+    """Draw the scores of `recovery` against the cosine demanded. With a column method, F1 of every method is
+    drawn: lines are means, dots single rows (data sets, seeds).
     """
     methods = "method" in frame.columns
     scores = ["f1"] if methods else ["precision", "recall", "f1"]
@@ -188,6 +132,46 @@ def plot_recovery(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("Smallest cosine that counts as found")
         ax.set_ylabel("F1 of the signatures" if methods else "Score of the signatures")
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+    return ax
+
+
+def plot_selection(selection: pd.DataFrame, ax: Axes | None = None, *, chosen: int) -> Axes:
+    """Draw the criterion that ranks fits against the number of signatures, with a line at the chosen one.
+    Where restarts were clustered, the right axis shows how stable the signatures are.
+    """
+    fit = next((name for name in _FIT if name in selection), None)
+    if fit is None or chosen not in selection.index:
+        raise ValueError(
+            f"selection must hold one of {list(_FIT)} and the chosen number {chosen}, but it has columns "
+            f"{list(selection.columns)} and numbers {list(selection.index)}. Pass Extraction.selection."
+        )
+    table = selection.sort_index()
+    ax = axes_or_new(ax, height=3.0)
+    first, second, third = colours(3)
+    with style():
+        ax.plot(table.index, table[fit], "-o", color=first, markersize=4, label=_FIT[fit])
+        ax.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
+        ax.annotate(
+            f"{chosen}",
+            (chosen, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+        )
+        ax.set_xlabel("number of signatures")
+        ax.set_ylabel(_FIT[fit])
+        ax.set_xticks(_ticks(table.index.to_numpy()))
+        handles = ax.get_lines()[:1]
+        if "stability_mean" in table:
+            right = ax.twinx()
+            for (name, label), colour in zip(_STABILITY.items(), (second, third), strict=True):
+                handles += right.plot(
+                    table.index, table[name], "--s", color=colour, markersize=3, label=label
+                )
+            right.set_ylim(min(0.0, float(table["stability_min"].min())) - 0.05, 1.05)
+            right.set_ylabel("stability (silhouette)")
+            ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=3, frameon=False)
     return ax
 
 
@@ -258,3 +242,9 @@ def _mark_groups(ax: Axes, sizes: pd.Series, widths: FloatArray) -> None:
     ax.set_xticks(ends - widths / 2, names, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("Group (number of samples)")
+
+
+def _ticks(numbers: np.ndarray) -> list[int]:
+    """Whole numbers, at most a dozen."""
+    step = max(1, int(np.ceil(len(numbers) / 12)))
+    return [int(n) for n in numbers[::step]]

@@ -1,11 +1,7 @@
-"""A figure to play with: mix signatures, choose how many mutations, and draw a tumour.
+"""A figure to play with, as HTML text that needs no network: mix signatures, and draw a tumour.
 
-The answer is HTML text. Style, numbers and script stand inside it, so it needs no network. What Python draws
-is the expected spectrum of the mixture with equal shares. It stays as a still picture where scripts are
-switched off, and a script makes it move. Bars stand in the plotting order of the field, see
-`latentgenomes.mutations.layouts`.
-
-In the picture, x runs from 0 to 96 and y is measured in mutations, so the height of a bar *is* its value.
+Python draws the expected spectrum of equal shares, which stays as a still picture where scripts are switched
+off; a script makes it move. x runs from 0 to 96 and y is in mutations, so the height of a bar *is* its value.
 
 To the script a tumour is 96 uniform numbers, one per channel, and counts are Poisson quantiles at them. So
 the first tumour is the same every time, and a moved slider changes that tumour instead of drawing another.
@@ -34,33 +30,9 @@ _LAYOUT = LAYOUTS["SBS96"]
 
 
 def mixing_figure(signatures: pd.DataFrame, *, total: int = 5000, seed: int = 0) -> str:
-    """Interactive SBS96 spectrum of a mixture of signatures, with sliders for shares and mutations.
-
-    The expected counts are the total times the sum of share times signature. Shares are what the sliders say,
-    divided by their sum; all are equal at the start. "Draw a tumour" draws Poisson counts around the
-    expectation and prints the cosine of the two.
-
-    Parameters
-    ----------
-    signatures : DataFrame of shape (n_signatures, 96)
-        Two to six signatures, rows sum to 1; its columns hold the labels of SBS96 in any order. Six
-        significant digits of them are kept.
-    total : int
-        Expected mutations at the start, 20 to 100,000.
-    seed : int
-        Where the drawn tumours come from, 0 to 2**32 - 1.
-
-    Returns
-    -------
-    str
-        HTML of a few dozen kilobytes, for `IPython.display.HTML`. The same arguments give the same text.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two or more than six signatures, the channels are not those of SBS96, an
-        entry is negative or not finite, a row does not sum to 1, a name comes twice, or `total` or `seed` is
-        out of range.
+    """Interactive SBS96 spectrum of two to six signatures, with sliders for shares and mutations. "Draw a
+    tumour" draws Poisson counts around the expectation and prints the cosine of the two. `total` is that of
+    the start, `seed` that of the tumours: the same arguments give the same text.
     """
     profiles = _profiles(signatures)
     if not FEWEST_MUTATIONS <= total <= MOST_MUTATIONS or not 0 <= seed < _SEEDS:

@@ -32,24 +32,12 @@ _MAX_ROUNDS = 100
 
 @dataclass(frozen=True)
 class Consensus:
-    """Clusters of the signatures of many restarts.
+    """Clusters of the signatures of many restarts."""
 
-    Attributes
-    ----------
-    signatures : ndarray of shape (n_signatures, n_channels)
-        Centroids; rows sum to 1.
-    members : ndarray of shape (n_restarts, n_signatures), int
-        ``members[r, c]`` is the signature of restart r that belongs to cluster c.
-    silhouettes : ndarray of shape (n_restarts, n_signatures)
-        Silhouette of that signature, in [-1, 1]; 1 where there is only one cluster.
-    medoid : int
-        The restart whose signatures are nearest to the centroids, by the sum of cosines.
-    """
-
-    signatures: np.ndarray
-    members: np.ndarray
-    silhouettes: np.ndarray
-    medoid: int
+    signatures: np.ndarray  # (k, m), centroids; rows sum to 1
+    members: np.ndarray  # (r, k), which signature of restart r belongs to cluster c
+    silhouettes: np.ndarray  # (r, k), of that signature, in [-1, 1]; 1 where there is one cluster
+    medoid: int  # restart whose signatures are nearest to the centroids, by the sum of cosines
 
     @property
     def stability(self) -> np.ndarray:
@@ -58,26 +46,8 @@ class Consensus:
 
 
 def cluster_signatures(restarts: np.ndarray) -> Consensus:
-    """Cluster the signatures of several restarts, one of each restart to a cluster.
-
-    Parameters
-    ----------
-    restarts : ndarray of shape (n_restarts, n_signatures, n_channels)
-        Signatures >= 0; each row holds at least one entry > 0.
-
-    Returns
-    -------
-    Consensus
-
-    Raises
-    ------
-    ValueError
-        If the shape is another, or a signature is all zero or not finite.
-
-    Notes
-    -----
-    The first centroids are the signatures of the restart that agrees best with the others, so the
-    result does not depend on the order of the restarts, save for ties.
+    """Cluster signatures (r, k, m) of restarts, one of each to a cluster; rows are >= 0, not all 0. It starts
+    from the restart that agrees best with the others: their order only breaks ties.
     """
     signatures = np.asarray(restarts, dtype=np.float64)
     if signatures.ndim != 3 or 0 in signatures.shape:

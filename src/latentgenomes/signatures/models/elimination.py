@@ -74,15 +74,7 @@ class Solution:
 
 @dataclass
 class Search:
-    """One search over sets of signatures.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The counts.
-    fewest, most : int
-        Numbers of signatures that may be returned.
-    """
+    """One search over sets of signatures, of which `fewest` to `most` may be returned."""
 
     catalogue: Catalogue
     fewest: int
@@ -244,11 +236,9 @@ class Search:
     # ---- tightening -----------------------------------------------------------------------------
 
     def ranked_tightenings(self, factors: Factors) -> list[tuple[float, int, int, float]]:
-        """Pairs (nats expected to be gained, j, k, ratio d), best first.
-
-        For each pair, d is tried at quantiles of e_k / e_j over the samples that carry j. An exposure
-        e_k - d e_j within its error of 0 need not be present; one far below 0 costs likelihood. Errors
-        are from the Fisher information of each sample.
+        """Pairs (nats expected to be gained, j, k, ratio d), best first; d from quantiles of e_k / e_j. An
+        exposure e_k - d e_j within its error of 0 need not be present; one far below 0 costs likelihood.
+        Errors are from the Fisher information of each sample.
         """
         stride = -(-len(self.catalogue.counts) // _MAX_RANKED)
         totals = self.catalogue.totals[::stride]

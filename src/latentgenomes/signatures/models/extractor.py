@@ -1,8 +1,4 @@
-"""What every signature extractor can do once it has signatures.
-
-The shared model is linear: the expected catalogue of a sample is its exposures times the
-signatures, ``rate = e S``, and counts are Poisson around it.
-"""
+"""What every signature extractor can do once it has signatures: counts are Poisson around ``rate = e S``."""
 
 from abc import abstractmethod
 from numbers import Integral
@@ -20,11 +16,7 @@ from latentgenomes.signatures.models import poisson
 
 
 class SignatureExtractor(TransformerMixin, TorchEstimator):
-    """Abstract base of the signature extractors.
-
-    A subclass sets ``components_`` and ``training_exposures_`` in `_extract` and says in
-    `_exposures` how new samples get their exposures.
-    """
+    """Abstract base of the extractors: `_extract` sets ``components_`` and ``training_exposures_``."""
 
     n_signatures: int
     n_restarts: int
@@ -49,10 +41,6 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
             Mutation counts >= 0, one row a sample.
         y : None
             Ignored.
-
-        Returns
-        -------
-        self
         """
         counts = validate_data(self, X, dtype=np.float64, ensure_non_negative=True, ensure_min_samples=2)
         for name in ("n_signatures", "n_restarts"):
@@ -68,7 +56,7 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Estimate the exposures of samples.
+        """Estimate the exposures of samples: mutations that each signature contributed.
 
         Parameters
         ----------
@@ -78,7 +66,6 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_signatures)
-            Mutations that each signature contributed.
         """
         return self._exposures(self._check(X))
 
@@ -93,7 +80,6 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_channels)
-            Expected counts.
         """
         check_is_fitted(self)
         exposures = np.asarray(X, dtype=np.float64)
@@ -107,9 +93,7 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
     def score(self, X: Any, y: Any = None) -> float:
         """Mean Poisson log-likelihood of samples under their own exposures, in nats per mutation.
 
-        All mutations count alike: the log-likelihoods are summed over samples and divided by the
-        total number of mutations. The exact log x! is included, so scores of different models
-        on the same samples can be compared. Higher is better.
+        The exact log x! is included, so models can be compared on the same samples. Higher is better.
         """
         counts = self._check(X)
         rates = torch.from_numpy(self._exposures(counts) @ self.components_)
@@ -169,14 +153,7 @@ class SignatureExtractor(TransformerMixin, TorchEstimator):
         return validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False)
 
     def _cap(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scale samples above `max_mutations` down to it.
-
-        Returns
-        -------
-        capped : ndarray of shape (n_samples, n_channels)
-        factor : ndarray of shape (n_samples, 1)
-            What to multiply exposures of the capped sample with; >= 1.
-        """
+        """Scale samples above `max_mutations` down to it; also what to multiply exposures with, (n, 1)."""
         totals = counts.sum(1, keepdims=True)
         limit = np.inf if self.max_mutations is None else self.max_mutations
         factor = np.maximum(totals / limit, 1.0)

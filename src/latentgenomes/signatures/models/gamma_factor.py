@@ -40,18 +40,7 @@ class Prior(NamedTuple):
 
 @dataclass
 class GammaFactor:
-    """Signatures or exposures with the shape and rate of the gamma prior of each entry.
-
-    Parameters
-    ----------
-    values : ndarray
-        p or e, > 0.
-    shapes : ndarray of the same shape
-        alpha; the prior's shape is alpha + 1.
-    rates : ndarray of the same shape
-        beta.
-    prior : Prior
-    """
+    """Values p or e > 0, with the shape alpha (+ 1) and the rate beta of the gamma prior of each."""
 
     values: np.ndarray
     shapes: np.ndarray
@@ -76,10 +65,7 @@ class GammaFactor:
         self.rates = rng.gamma(self.shapes + 1.0 + a) / (self.values + b)
 
     def draw_shapes(self, rng: Rng) -> None:
-        """Move alpha by a Metropolis step in log alpha, with beta integrated out.
-
-        Draw beta right after it.
-        """
+        """Move alpha by a Metropolis step in log alpha, beta integrated out: draw beta right after it."""
         a, b, decay = self.prior
         tilt = np.log(self.values / (self.values + b)) - decay
 

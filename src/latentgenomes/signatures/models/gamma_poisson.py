@@ -60,31 +60,9 @@ def evidence(
     max_mutations: float | None = None,
     device: str = "cpu",
 ) -> float:
-    """Penalised evidence of given signatures, in nats; the exposures and their prior are inferred.
-
-    It needs no random number. Values for different signatures, numbers of signatures and methods can
-    be compared as long as the counts and `max_mutations` are the same.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Mutation counts >= 0; samples without mutations are left out.
-    signatures : ndarray of shape (n_signatures, n_channels)
-        Signatures >= 0, rows of any positive sum.
-    max_mutations : float or None
-        Samples with more mutations are scaled down to this total; None takes the median total.
-    device : str
-        "auto" takes the GPU where there is one.
-
-    Returns
-    -------
-    float
-        Higher is better.
-
-    Raises
-    ------
-    ValueError
-        If the channels differ, no mutation is there, or an entry is negative or not finite.
+    """Penalised evidence of given signatures (k, m) of any positive sums, in nats; higher is better. Larger
+    samples are scaled down to `max_mutations`, by default the median total: compare only values for the same.
+    Exposures and their prior are inferred without a random number.
     """
     x, s = np.asarray(counts, dtype=np.float64), np.asarray(signatures, dtype=np.float64)
     if x.ndim != 2 or s.ndim != 2 or x.shape[1] != s.shape[1]:
@@ -123,8 +101,7 @@ class GammaPoissonNMF(SignatureExtractor):
     Parameters
     ----------
     n_signatures : int
-        With `eliminate`, the largest number of signatures considered; never more than samples or
-        channels. Without, the number of signatures.
+        With `eliminate`, the largest number considered; never more than samples or channels. Else the number.
     eliminate : bool
         True keeps the number of signatures with the best penalised evidence; False finds exactly
         `n_signatures`, still coming down from more.
@@ -133,17 +110,15 @@ class GammaPoissonNMF(SignatureExtractor):
     n_restarts : int
         Searches from different random signatures. The best goes on to ruin and recreation.
     max_iter : int
-        Cycles of birth, elimination and tightening, at most: in each restart, and then with some
-        signatures of the best restart taken out first.
+        Cycles of birth, elimination and tightening, at most: in each restart, and then with some signatures
+        of the best restart taken out first.
     tol : float
         Nats of evidence that a cycle must gain for another one to follow.
     max_mutations : float or None
-        Samples with more mutations are scaled down to this total for the extraction, so that
-        hypermutators do not rule it. None takes the median of the totals. `transform` uses all counts.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+        Larger samples are scaled down to this total for the extraction, so that hypermutators do not rule it.
+        None takes the median of the totals. `transform` uses all counts.
+    device, random_state : str, int or RandomState
+        "auto" takes the GPU where there is one; the seed.
 
     Attributes
     ----------
@@ -152,23 +127,19 @@ class GammaPoissonNMF(SignatureExtractor):
     n_signatures_ : int
         Number of signatures found.
     training_exposures_ : ndarray of shape (n_samples, n_signatures)
-        Exposures of the training samples, in mutations.
+        Exposures of the training samples, in mutations: posterior means, and exactly 0 where absent.
     evidence_ : float
         Penalised evidence of what was found, in nats.
     path_ : DataFrame
-        One row per number of signatures visited: n_signatures, evidence (the bound), penalty and
-        penalised_evidence, in nats, of the best set of that size.
+        Best set of every number of signatures visited: n_signatures, evidence (the bound), penalty and
+        penalised_evidence, in nats.
     restarts_ : DataFrame
         Seed, number of signatures and penalised evidence (nats) of every restart.
     n_iter_ : int
         Cycles of the longest restart.
     prior_shape_, prior_rate_, prevalence_ : ndarray of shape (n_signatures,)
-        Learnt prior: shape a and rate b of the gamma distribution of an exposure over the sample's
-        total, and the share of the samples that carry the signature.
-
-    Notes
-    -----
-    Exposures are posterior means, and exactly 0 where the sample does not carry the signature.
+        Learnt prior: shape a and rate b of the gamma distribution of an exposure over the sample's total, and
+        the share of the samples that carry the signature.
     """
 
     def __init__(
@@ -249,8 +220,8 @@ class GammaPoissonNMF(SignatureExtractor):
     def exposure_intervals(self, X: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Central credible intervals of the exposures, in mutations.
 
-        They hold the signatures fixed and treat exposures of a sample as independent. Both make them
-        too narrow: expect them to cover less than `level`. An absent exposure has the interval (0, 0).
+        They hold the signatures fixed and treat exposures of a sample as independent. Both make them too
+        narrow: expect them to cover less than `level`. An absent exposure has the interval (0, 0).
 
         Parameters
         ----------
@@ -262,11 +233,6 @@ class GammaPoissonNMF(SignatureExtractor):
         Returns
         -------
         lower, upper : ndarray of shape (n_samples, n_signatures)
-
-        Raises
-        ------
-        ValueError
-            If `level` is outside (0, 1).
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"level must lie in (0, 1), but {level!r} came. Use 0.9 for 90% intervals.")
@@ -278,9 +244,8 @@ class GammaPoissonNMF(SignatureExtractor):
         return lower, upper
 
     def _posterior(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Shape and rate of the gamma posterior, and presence, each (n, k), under the learnt prior.
-
-        Every sample gets the same number of updates: its exposures do not depend on those beside it.
+        """Shape and rate of the gamma posterior, and presence, each (n, k), under the learnt prior. As many
+        updates for every sample: its exposures do not depend on those beside it.
         """
         alpha = np.tile(self.prior_shape_, (len(counts), 1))
         beta, active = np.ones_like(alpha), np.zeros_like(alpha)

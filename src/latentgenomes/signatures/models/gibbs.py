@@ -58,38 +58,19 @@ _TUNE_EVERY = 10  # sweeps of the burn-in
 
 @dataclass
 class Draws:
-    """What one chain recorded.
+    """What one chain recorded."""
 
-    Attributes
-    ----------
-    signatures : ndarray of shape (n_draws, n_signatures, n_channels)
-        Rows sum to 1.
-    scales : ndarray of shape (n_draws, n_signatures)
-        Row sums of p before that.
-    totals : ndarray of shape (n_draws, n_signatures)
-        Mutations of each signature in all samples.
-    log_likelihoods : ndarray of shape (n_draws,)
-        In nats.
-    exposures : ndarray of shape (n_kept, n_samples, n_signatures), float32
-        In mutations, of every `every`-th draw.
-    every : int
-    """
-
-    signatures: np.ndarray
-    scales: np.ndarray
-    totals: np.ndarray
-    log_likelihoods: np.ndarray
-    exposures: np.ndarray
+    signatures: np.ndarray  # (d, k, m), rows sum to 1
+    scales: np.ndarray  # (d, k), row sums of p before that
+    totals: np.ndarray  # (d, k), mutations of each signature in all samples
+    log_likelihoods: np.ndarray  # (d,), nats
+    exposures: np.ndarray  # (n_kept, n, k), float32, in mutations, of every `every`-th draw
     every: int
 
 
 class Allocation:
     """Draws which signature each mutation came from, and keeps only the two sums that the sampler needs.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Mutations >= 0. A fraction of a mutation is shared out in proportion, without a draw.
+    Counts are (n, m); a fraction of a mutation is shared out in proportion, without a draw.
     """
 
     def __init__(self, counts: np.ndarray) -> None:
@@ -100,11 +81,9 @@ class Allocation:
         self._fraction = fraction if fraction.any() else None
 
     def draw(self, exposures: np.ndarray, signatures: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """Draw by_sample, (n, k), and by_channel, (k, m).
-
-        The multinomial is drawn as binomials, signature after signature. Every sample goes through its own
-        signatures from the largest exposure down, and an entry drops out once all its mutations are
-        placed: most do so after the few signatures that the sample has.
+        """Draw by_sample, (n, k), and by_channel, (k, m): binomials, signature after signature. Every sample
+        goes through its own signatures from the largest exposure down, and an entry drops out once all its
+        mutations are placed: most do so after the few signatures that the sample has.
         """
         (n, k), m = exposures.shape, signatures.shape[1]
         order = np.argsort(-exposures * signatures.sum(1), axis=1)
@@ -135,19 +114,7 @@ class Allocation:
 
 
 class GibbsChain:
-    """One Markov chain over exposures, signatures and the parameters of their priors.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Mutations >= 0.
-    opportunities : ndarray of shape (n_samples, n_channels)
-        Opportunities > 0.
-    exposures, signatures : GammaFactor
-        The first state: values (n, k) and (k, m).
-    rng : numpy Generator
-        Source of all draws.
-    """
+    """One Markov chain over exposures, signatures and the parameters of their priors."""
 
     def __init__(
         self,
@@ -165,10 +132,7 @@ class GibbsChain:
         self._log_factorial = float(gammaln(counts + 1.0).sum())
 
     def sweep(self, *, learn: bool = False) -> None:
-        """Update everything once; once `trajectories` are tuned, with one of them at the end.
-
-        `learn` adapts the length of their steps.
-        """
+        """Update everything once, at the end by a trajectory if tuned; `learn` adapts its steps."""
         e, p, rng = self.exposures, self.signatures, self._rng
         by_sample, by_channel = self._allocation.draw(e.values, p.values, rng)
         p.draw_values(by_channel, e.values.T @ self.opportunities, rng)
@@ -191,10 +155,8 @@ class GibbsChain:
         e.draw_rates(rng)
 
     def rescale(self) -> None:
-        """Move each signature's scale into its exposures or back by a Metropolis step.
-
-        The likelihood does not see the scale, so alone the draws above would take thousands of sweeps to
-        find it. beta is integrated out: draw it after this.
+        """Move each signature's scale into its exposures or back by a Metropolis step, before beta is drawn.
+        The likelihood does not see the scale: the other draws alone need thousands of sweeps to find it.
         """
         e, p = self.exposures, self.signatures
         (n, k), m = e.values.shape, p.values.shape[1]
@@ -208,12 +170,10 @@ class GibbsChain:
                 e.values[:, j], p.values[j] = moved[:, j], received[j]
 
     def shear(self) -> None:
-        """Move part of one signature into another, with exposures that keep every expected count.
-
-        p_j + c p_i and e_i - c e_j leave e p as it is, so the likelihood does not see this either. c is
-        uniform over all that keeps both >= 0, and the prior decides, with beta integrated out: draw it after
-        this.
-        Without this step overlapping signatures need thousands of sweeps to exchange mutations.
+        """Move part of one signature into another, with exposures that keep every expected count. p_j + c p_i
+        and e_i - c e_j leave e p as it is; c is uniform over all that keeps both >= 0. The prior decides,
+        beta integrated out: draw it after this. Without this, overlapping signatures need thousands of
+        sweeps.
         """
         e, p = self.exposures, self.signatures
         order = self._rng.permutation(len(p.values))
@@ -234,13 +194,7 @@ class GibbsChain:
         return float((xlogy(self.counts, rates) - rates).sum() - self._log_factorial)
 
     def run(self, n_burn_in: int, n_samples: int, *, thinning: int, keep: int) -> Draws:
-        """Run the chain and record every `thinning`-th sweep after the burn-in.
-
-        Returns
-        -------
-        Draws
-            At most `keep` of its draws hold exposures.
-        """
+        """Record every `thinning`-th sweep after the burn-in; at most `keep` draws hold exposures."""
         n_draws = n_samples // thinning
         every = -(-n_draws // keep)  # rounded up
         mean_opportunity = self.opportunities.mean(0)
@@ -273,18 +227,7 @@ class GibbsChain:
 
 
 def split_r_hat(draws: np.ndarray) -> np.ndarray:
-    """Compare the spread between halves of chains with the spread within them: 1 where they agree.
-
-    Parameters
-    ----------
-    draws : ndarray of shape (n_chains, n_draws, ...)
-        At least 4 draws a chain.
-
-    Returns
-    -------
-    ndarray of shape (...)
-        Split R-hat; 1 for a quantity that never moved.
-    """
+    """Split R-hat of draws (n_chains, n_draws >= 4, ...); 1 for a quantity that never moved."""
     half = draws.shape[1] // 2
     halves = np.concatenate([draws[:, :half], draws[:, -half:]])  # (2 n_chains, half, ...)
     within = halves.var(axis=1, ddof=1).mean(0)

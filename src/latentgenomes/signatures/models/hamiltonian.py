@@ -83,20 +83,7 @@ def _times(blocks: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 class Trajectories:
-    """Metropolis steps that follow Hamilton's equations.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Mutations >= 0.
-    opportunities : ndarray of shape (n_samples, n_channels)
-        Opportunities > 0.
-
-    Attributes
-    ----------
-    step : float
-        Length of a leapfrog step.
-    """
+    """Metropolis steps along Hamilton's equations; counts >= 0 and opportunities > 0 are both (n, m)."""
 
     def __init__(self, counts: np.ndarray, opportunities: np.ndarray) -> None:
         self.counts, self.opportunities = counts, opportunities
@@ -109,10 +96,7 @@ class Trajectories:
         return self._metrics is not None
 
     def tune(self, exposures: GammaFactor, signatures: GammaFactor) -> None:
-        """Take the metric at this state.
-
-        It follows the chain, so tune in the burn-in only.
-        """
+        """Take the metric at this state. It follows the chain, so tune in the burn-in only."""
         e, p = exposures.values, signatures.values
         weights = self.opportunities / (e @ p)
         self._metrics = (
@@ -123,16 +107,8 @@ class Trajectories:
     def move(
         self, exposures: GammaFactor, signatures: GammaFactor, rng: Rng, *, learn: bool = False
     ) -> float:
-        """Move both factors given the parameters of their priors, and return the acceptance probability.
-
-        Parameters
-        ----------
-        exposures, signatures : GammaFactor
-            The state; `values` are replaced if the step is accepted.
-        rng : numpy Generator
-            Source of all draws.
-        learn : bool
-            Whether to adapt the length of the steps; in the burn-in only.
+        """Move both factors given their priors, and return the acceptance probability. `values` are replaced
+        if the step is accepted; `learn` adapts the length of the steps, in the burn-in only.
         """
         if self._metrics is None:
             raise RuntimeError("There is no metric yet. Call tune first.")

@@ -46,15 +46,7 @@ _CHECK_EVERY = 20
 
 
 def divergence(counts: Tensor, rates: Tensor) -> Tensor:
-    """KL divergence of rates from counts, summed over samples and channels, in nats.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (..., n_samples, n_channels)
-        Counts >= 0.
-    rates : Tensor
-        Of the same shape, > 0 wherever counts are.
-    """
+    """KL divergence of rates from counts, summed over samples and channels, in nats; any leading axes."""
     entries = torch.special.xlogy(counts, counts / rates.clamp_min(poisson.TINY)) - counts + rates
     return entries.sum((-2, -1), dtype=torch.float64)
 
@@ -66,10 +58,7 @@ def _ratio(counts: Tensor, exposures: Tensor, signatures: Tensor) -> Tensor:
 
 
 def update_exposures(counts: Tensor, exposures: Tensor, signatures: Tensor) -> Tensor:
-    """One multiplicative update of the exposures; `signatures` have rows that sum to 1.
-
-    All tensors may carry leading axes of restarts.
-    """
+    """One multiplicative update of the exposures, with any leading axes; rows of `signatures` sum to 1."""
     return exposures * (_ratio(counts, exposures, signatures) @ signatures.transpose(-1, -2))
 
 
@@ -93,33 +82,9 @@ def factorize(
     tol: float,
     accelerated: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Factorise a batch of catalogues from random starts, one per seed.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (n_samples, n_channels) or (n_restarts, n_samples, n_channels)
-        Shared by the restarts, or one catalogue each.
-    n_signatures : int
-        Rank.
-    seeds : sequence of int
-        One per restart.
-    max_iter : int
-        Updates of both factors, at most.
-    tol : float
-        A restart stops when its divergence fell by less than `tol` of itself in 20 updates.
-    accelerated : bool
-        Whether updates start ahead.
-
-    Returns
-    -------
-    signatures : Tensor of shape (n_restarts, n_signatures, n_channels)
-        Rows sum to 1.
-    exposures : Tensor of shape (n_restarts, n_samples, n_signatures)
-        In mutations.
-    divergences : Tensor of shape (n_restarts,)
-        Final KL divergence in nats.
-    n_iter : Tensor of shape (n_restarts,)
-        Updates made.
+    """Factorise counts, shared (n, m) or one catalogue per seed (r, n, m), from a random start per seed. A
+    restart stops when its divergence fell by less than `tol` of itself in 20 updates. Signatures (r, k, m),
+    exposures (r, n, k), divergences (r,) in nats, updates made (r,).
     """
     x = counts if counts.dim() == 3 else counts.unsqueeze(0)
     signatures, exposures = _random_start(x, n_signatures, seeds)
@@ -154,28 +119,9 @@ def factorize(
 
 
 def refit_exposures(counts: Tensor, signatures: Tensor, *, max_iter: int, tol: float) -> Tensor:
-    """Exposures of greatest Poisson likelihood for fixed signatures, in mutations.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (..., n_samples, n_channels)
-        Counts >= 0.
-    signatures : Tensor of shape (..., n_signatures, n_channels)
-        Rows sum to 1. Leading axes broadcast.
-    max_iter : int
-        Updates, at most.
-    tol : float
-        A sample is done when no exposure moved by more than `tol` of the sample's total in one
-        update.
-
-    Returns
-    -------
-    Tensor of shape (..., n_samples, n_signatures)
-
-    Notes
-    -----
-    The likelihood is concave in the exposures, so the start does not matter. Every sample keeps
-    its own count of updates: its exposures do not depend on the samples beside it.
+    """Exposures (..., n, k) of greatest Poisson likelihood for fixed signatures, whose rows sum to 1. A
+    sample is done when no exposure moved by more than `tol` of its total: it does not depend on the samples
+    beside it. The likelihood is concave, so the start does not matter.
     """
     totals = counts.sum(-1, keepdim=True)  # (..., n, 1)
     shape = torch.broadcast_shapes(counts.shape[:-2], signatures.shape[:-2])
@@ -202,19 +148,14 @@ def refit(
     counts : DataFrame of shape (n_samples, n_channels)
         Mutation counts >= 0.
     signatures : DataFrame of shape (n_signatures, n_channels)
-        Rows sum to 1; columns are aligned with `counts` by label.
+        Rows are scaled to sum to 1; columns are aligned with `counts` by label, and must be the same.
     max_iter, tol : int, float
-        See `refit_exposures`.
+        Updates, at most; share of a sample's total that exposures may still move.
 
     Returns
     -------
     DataFrame of shape (n_samples, n_signatures)
         Exposures in mutations.
-
-    Raises
-    ------
-    ValueError
-        If the channels differ.
     """
     if set(counts.columns) != set(signatures.columns):
         odd = sorted(map(str, set(counts.columns) ^ set(signatures.columns)))
@@ -249,28 +190,25 @@ class KLNMF(SignatureExtractor):
     n_signatures : int
         Number of signatures.
     n_restarts : int
-        Random starts, run as one batch; the one of lowest divergence on X is kept, or all of them with
+        Random starts, run as one batch; that of lowest divergence on X is kept, or all of them with
         `consensus`.
     max_iter : int
         Updates per restart, at most.
     tol : float
         A restart stops when its divergence fell by less than this share in 20 updates.
     accelerated : bool
-        Extrapolate, in single precision: a lower divergence after far fewer updates. Numbers differ
-        from those of plain updates, like those of another start.
+        Extrapolate, in single precision: a lower divergence after far fewer updates. Numbers differ from
+        those of plain updates, like those of another start.
     max_mutations : float or None
-        Samples with more mutations are scaled down to this total for the extraction, so that
-        hypermutators do not rule it. None uses the counts as they are; `hypermutator_limit` finds
-        SigProfilerExtractor's limit.
+        Larger samples are scaled down to this total for the extraction, so that hypermutators do not rule it.
+        None does not; `hypermutator_limit` finds SigProfilerExtractor's limit.
     resample : {None, "bootstrap"}
         Whether each restart factorises its own multinomial bootstrap of the catalogue.
     consensus : bool
-        Cluster the signatures of all restarts and keep the centroids. With ``resample="bootstrap"`` this
-        is SigProfilerExtractor's procedure; without, stability speaks of random starts alone.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+        Cluster the signatures of all restarts and keep the centroids. With ``resample="bootstrap"`` this is
+        SigProfilerExtractor's procedure; without, stability speaks of random starts alone.
+    device, random_state : str, int or RandomState
+        "auto" takes the GPU where there is one; the seed.
 
     Attributes
     ----------
@@ -279,13 +217,12 @@ class KLNMF(SignatureExtractor):
     training_exposures_ : ndarray of shape (n_samples, n_signatures)
         Exposures of the training samples, in mutations.
     restarts_ : DataFrame
-        Seed, divergence (nats) and number of updates of every restart. The divergence is that on X, or,
-        with `consensus`, on what the restart factorised.
+        Seed, divergence (nats; on X, or with `consensus` on what was factorised) and updates of every
+        restart.
     n_iter_ : int
         Updates made by the restart that was kept, or the most that any made with `consensus`.
     restart_signatures_ : ndarray of shape (n_restarts, n_signatures, n_channels)
-        The signatures of every restart, in the order of `restarts_`; with `consensus` in that of
-        `components_`.
+        Signatures of every restart, in the order of `restarts_`; with `consensus` in that of `components_`.
     stability_ : ndarray of shape (n_signatures,)
         With `consensus`: mean silhouette of each signature over the restarts, in [-1, 1].
     sample_errors_ : ndarray of shape (n_samples,)
@@ -293,10 +230,10 @@ class KLNMF(SignatureExtractor):
 
     Notes
     -----
-    Deviations from SigProfilerExtractor: the number of signatures is given; updates stop at `tol`
-    instead of after at least 10,000; clustering starts from the most central restart instead of 50
-    random centroids; exposures of the centroids maximise the Poisson likelihood, where it takes
-    non-negative least squares (used here for `sample_errors_` only), rounded to whole mutations.
+    Deviations from SigProfilerExtractor: the number of signatures is given; updates stop at `tol` instead of
+    after at least 10,000; clustering starts from the most central restart instead of 50 random centroids;
+    exposures of the centroids maximise the Poisson likelihood, where it takes non-negative least squares
+    (used here for `sample_errors_` only), rounded to whole mutations.
     """
 
     def __init__(

@@ -57,31 +57,13 @@ _START = 0.1  # share of Glorot's width; rates then start at the size of scaled 
 
 
 def scale_catalogue(counts: Tensor) -> Tensor:
-    """Scale profiles to the binary logarithm of their totals: ``x / sum(x) * log2(sum(x))``.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (..., n_channels)
-        Counts >= 0. Rows with a total of 1 or less become 0.
-    """
+    """Scale profiles to the binary logarithm of their totals; rows with a total of 1 or less become 0."""
     totals = counts.sum(-1, keepdim=True).clamp_min(1.0)
     return counts * (totals.log2() / totals)
 
 
 class MuseXAENet(nn.Module):
-    """Encoder and linear decoder: the equations of MUSE-XAE.
-
-    Parameters
-    ----------
-    n_channels, n_signatures : int
-        Sizes m and k.
-    hidden : sequence of int
-        Widths of the encoder's hidden layers.
-    volume_penalty : float
-        Weight beta of the volume.
-    augment : bool
-        Whether training shows a bootstrap of every sample instead of the sample.
-    """
+    """Encoder and linear decoder: the equations of MUSE-XAE; `augment` shows bootstraps while it trains."""
 
     def __init__(
         self,
@@ -130,22 +112,9 @@ class MuseXAENet(nn.Module):
         return {"normal": normal.normal_(generator=generator)}
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Additive terms of the objective, in nats per sample.
-
-        Parameters
-        ----------
-        batch : mapping
-            "counts" (n, m) >= 0; "log_total" (n,) = log2 of their totals, >= 0; "log_factorial" (n,) =
-            sum of log y! of the scaled counts.
-        noise : mapping
-            From `noise`. While training with `augment`, every sample is shown and reconstructed as a
-            bootstrap of itself, see `resample`; otherwise as it is.
-
-        Returns
-        -------
-        dict
-            "nll" = -log p(y | r) and "volume" = m beta log10 det(W W^T + I), scalars. The constant log y!
-            of "nll" is that of the sample itself, in training too.
+        """Additive terms of the objective, in nats per sample: "nll" = -log p(y | r) and "volume". The batch
+        holds "counts" (n, m), "log_total" (n,) = log2 of their totals and "log_factorial" (n,) = sum of log
+        y! of the scaled counts, which stands for that of a bootstrap in training too.
         """
         counts = batch["counts"]
         shown = resample(counts, noise["normal"]) if self.training and self.augment else counts
@@ -162,16 +131,9 @@ class MuseXAENet(nn.Module):
 
 
 def resample(counts: Tensor, normal: Tensor) -> Tensor:
-    """Bootstrap samples so cheaply that every training step can have its own.
-
-    Redrawing a sample's mutations with replacement makes each channel a nearly Poisson count around the
-    count that was seen. It is drawn here by the square-root form ``(sqrt(x - 1/8) + normal / 2)**2 - 1/8``,
-    clamped at 0, whose mean and variance are x before the clamp. A count of 0 stays 0, as in a bootstrap.
-
-    Parameters
-    ----------
-    counts, normal : Tensor of shape (..., n_channels)
-        Counts >= 0, and standard normal noise.
+    """Bootstrap samples so cheaply that every training step can have its own, from standard normal noise.
+    Redrawing mutations makes each channel a nearly Poisson count around the one seen. Here it is ``(sqrt(x -
+    1/8) + normal / 2)**2 - 1/8``, of mean and variance x, clamped at 0. A count of 0 stays 0.
     """
     root = (counts - 0.125).clamp_min(0.0).sqrt()
     drawn = ((root + 0.5 * normal).square() - 0.125).clamp_min(0.0)
@@ -179,26 +141,9 @@ def resample(counts: Tensor, normal: Tensor) -> Tensor:
 
 
 def refit_absolute(counts: np.ndarray, signatures: np.ndarray, *, l1: float) -> np.ndarray:
-    """Exposures of least absolute error with an L1 penalty, for fixed signatures.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Counts >= 0.
-    signatures : ndarray of shape (n_signatures, n_channels)
-        Rows sum to 1.
-    l1 : float
-        Weight of the exposures beside the mean absolute error, >= 0. Above ``1 / n_channels`` all are 0.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_signatures)
-        In mutations, not yet scaled to the sample's total.
-
-    Notes
-    -----
-    Each sample is its own linear program. The dual is solved: maximise ``x u`` where ``|u| <= 1`` and
-    ``S u <= m l1``. It has one row per signature, and the exposures are the prices of its rows.
+    """Exposures of least absolute error with an L1 penalty, (n, k), not yet scaled to the sample's total.
+    Each sample is its own linear program. The dual is solved: maximise ``x u`` where ``|u| <= 1`` and ``S u
+    <= m l1``. Exposures are the prices of its rows, and all 0 where `l1` is above 1 / m.
     """
     n_signatures, n_channels = signatures.shape
     limit = np.full(n_signatures, n_channels * l1)
@@ -235,10 +180,8 @@ class MuseXAE(SignatureExtractor):
         Weight alpha of the L1 penalty when exposures are refitted.
     max_mutations : float or None
         Samples with more mutations are scaled down to this total. None, as published, trusts the logarithm.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+    device, random_state : str, int or RandomState
+        "auto" takes the GPU where there is one; the seed.
 
     Attributes
     ----------
@@ -259,18 +202,18 @@ class MuseXAE(SignatureExtractor):
 
     Notes
     -----
-    The number of signatures is published to be the one of least mean `reconstruction_error_` among those
-    with a mean `stability_` of at least 0.7 and none below 0.2.
+    The number of signatures is published to be the one of least mean `reconstruction_error_` among those with
+    a mean `stability_` of at least 0.7 and none below 0.2.
 
     Deviations from the authors' code at commit 094f902: (1) early stopping judges the objective on samples
-    held out before the bootstrap; theirs the squared error on the samples whose bootstraps it trained on;
-    (2) bootstraps are fresh in every epoch and drawn by a square-root approximation; (3) fewer restarts
-    and steps, larger batches and a large learning rate that falls; (4) W is the magnitude of a free
-    parameter, theirs is cut off at 0 after each step; it starts ten times smaller; (5) a cluster holds one
-    signature of each restart, scaled to sum to 1; theirs are balanced only, and start from k-means; (6)
-    BatchNorm's averages forget ten times faster; (7) the refit is solved exactly, where theirs trains another
-    encoder, so that exposures depend on the other samples; where the answer is 0 for every signature, the
-    Poisson likelihood decides; their later removal of small exposures is left out.
+    held out before the bootstrap; theirs the squared error on the samples whose bootstraps it trained on; (2)
+    bootstraps are fresh in every epoch and drawn by a square-root approximation; (3) fewer restarts and
+    steps, larger batches and a large learning rate that falls; (4) W is the magnitude of a free parameter,
+    theirs is cut off at 0 after each step; it starts ten times smaller; (5) a cluster holds one signature of
+    each restart, scaled to sum to 1; theirs are balanced only, and start from k-means; (6) BatchNorm's
+    averages forget ten times faster; (7) the refit is solved exactly, where theirs trains another encoder, so
+    that exposures depend on the other samples; where the answer is 0 for every signature, the Poisson
+    likelihood decides; their later removal of small exposures is left out.
     """
 
     def __init__(

@@ -67,15 +67,7 @@ _TINY = 1e-12
 
 
 def log_likelihood(counts: np.ndarray, rates: np.ndarray, dispersion: float) -> float:
-    """Negative binomial log-likelihood, summed, in nats; Poisson where the dispersion is 0.
-
-    Parameters
-    ----------
-    counts, rates : ndarray of shape (n_samples, n_channels)
-        Counts >= 0 and their expectations > 0.
-    dispersion : float
-        Variance = rate + dispersion * rate^2; >= 0.
-    """
+    """Negative binomial log-likelihood, summed, in nats; Poisson where the dispersion is 0."""
     if dispersion == 0.0:
         return float((xlogy(counts, rates) - rates - gammaln(counts + 1.0)).sum())
     r = 1.0 / dispersion
@@ -85,13 +77,7 @@ def log_likelihood(counts: np.ndarray, rates: np.ndarray, dispersion: float) -> 
 
 
 def fit_dispersion(counts: np.ndarray, rates: np.ndarray) -> float:
-    """Dispersion of greatest likelihood, between 1e-6 and 10.
-
-    Parameters
-    ----------
-    counts, rates : ndarray of shape (n_samples, n_channels)
-        Counts >= 0 and their expectations > 0.
-    """
+    """Dispersion of greatest likelihood, between 1e-6 and 10, for expectations > 0."""
     bounds = (np.log(_LEAST), np.log(_MOST))
     found = minimize_scalar(
         lambda log: -log_likelihood(counts, rates, float(np.exp(log))), bounds=bounds, method="bounded"
@@ -112,23 +98,7 @@ def _updated(
 def improve(
     counts: np.ndarray, exposures: np.ndarray, signatures: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Improve exposures, signatures and dispersion under the negative binomial; zeros stay.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Counts >= 0.
-    exposures : ndarray of shape (n_samples, n_signatures)
-        In mutations.
-    signatures : ndarray of shape (n_signatures, n_channels)
-        Rows sum to 1.
-
-    Returns
-    -------
-    exposures, signatures : ndarray
-        Of the same shapes.
-    dispersion : float
-    """
+    """Improve exposures (n, k), signatures (k, m) and dispersion under the negative binomial; zeros stay."""
     dispersion = fit_dispersion(counts, np.maximum(exposures @ signatures, _TINY))
     for step in range(1, _N_UPDATES + 1):
         exposures = _updated(counts, exposures, signatures, dispersion)
@@ -163,16 +133,12 @@ class NegativeBinomialNMF(GammaPoissonNMF):
 
     Parameters
     ----------
-    n_signatures, eliminate, min_signatures, n_restarts, max_iter, tol
-        Of every proposal, see `GammaPoissonNMF`.
+    n_signatures, eliminate, min_signatures, n_restarts, max_iter, tol, device, random_state
+        Of every proposal, see `GammaPoissonNMF`; the seed is the same for all.
     n_caps : int
         Proposals at most; every cap on a sample's mutations is half of that before.
     max_mutations : float or None
         The first cap; None takes the median of the totals.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed; the same for all proposals.
 
     Attributes
     ----------
@@ -187,9 +153,8 @@ class NegativeBinomialNMF(GammaPoissonNMF):
 
     Notes
     -----
-    The other attributes are those of `GammaPoissonNMF`, for the proposal that was kept. Which signatures
-    a sample carries is that model's answer. Exposures are then those of greatest negative binomial
-    likelihood.
+    The other attributes are those of `GammaPoissonNMF`, for the proposal that was kept. Which signatures a
+    sample carries is that model's answer. Exposures are then those of greatest negative binomial likelihood.
     """
 
     candidates_: pd.DataFrame
@@ -300,11 +265,6 @@ class NegativeBinomialNMF(GammaPoissonNMF):
         Returns
         -------
         lower, upper : ndarray of shape (n_samples, n_signatures)
-
-        Raises
-        ------
-        ValueError
-            If `level` is outside (0, 1).
         """
         if self.dispersion_ == 0 or not 0.0 < level < 1.0:
             return super().exposure_intervals(X, level)
@@ -323,20 +283,7 @@ class NegativeBinomialNMF(GammaPoissonNMF):
     def sample(
         self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
     ) -> np.ndarray:
-        """Draw new catalogues: a training sample's exposures, then counts with the learnt dispersion.
-
-        Parameters
-        ----------
-        n_samples : int
-            How many.
-        random_state : int, RandomState or None
-            Source of randomness.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_channels)
-            Whole counts.
-        """
+        """Draw new catalogues as `GammaPoissonNMF` does, with counts of the learnt dispersion."""
         check_is_fitted(self)
         if self.dispersion_ == 0 or n_samples < 1:
             return super().sample(n_samples, random_state=random_state)

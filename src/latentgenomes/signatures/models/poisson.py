@@ -1,19 +1,14 @@
 r"""The Poisson distribution as a likelihood and as a latent variable.
 
-A Poisson count is the number of arrivals before time 1 of a process with that rate. With
-:math:`s_1 < s_2 < \dots` the arrivals of the *unit-rate* process, :math:`t_i = s_i / \lambda`
-are the arrivals at rate :math:`\lambda`, so that :math:`z = \sum_i 1[t_i < 1]`. The step is
-relaxed to a sigmoid of width `temperature`, which lets a gradient reach :math:`\lambda`:
+A count is the number of arrivals before time 1. With the arrivals :math:`s_1 < s_2 < \dots` of the unit-rate
+process, those at rate :math:`\lambda` are :math:`t_i = s_i / \lambda`, so :math:`z = \sum_i 1[t_i < 1]`. The
+step is relaxed to a sigmoid of width `temperature`, which lets a gradient reach :math:`\lambda`:
 
 .. math:: z = \sum_i \sigma\left(\frac{1 - s_i / \lambda}{T}\right).
 
-By Campbell's theorem the relaxed count has mean :math:`\lambda\, T \log(1 + e^{1/T})` and
-variance :math:`\lambda\, T (\log(1 + e^{1/T}) - \sigma(1/T))`: the mean is right to
-:math:`T e^{-1/T}` and the variance is short by the factor :math:`1 - T`.
-
-References
-----------
-Kingman 1993, Poisson Processes, section 3.2 (Campbell's theorem). Anscombe 1948, Biometrika 35:246.
+By Campbell's theorem (Kingman 1993, Poisson Processes, section 3.2) the relaxed count has mean
+:math:`\lambda\, T \log(1 + e^{1/T})` and variance :math:`\lambda\, T (\log(1 + e^{1/T}) - \sigma(1/T))`: the
+mean is right to :math:`T e^{-1/T}` and the variance is short by the factor :math:`1 - T`.
 """
 
 from collections.abc import Mapping
@@ -34,21 +29,7 @@ Noise = Mapping[str, Tensor]
 
 
 def draw_noise(shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw everything random that `sample` needs, on the generator's device.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the rates that will be sampled.
-    generator : torch.Generator
-        The only source of randomness.
-
-    Returns
-    -------
-    dict of Tensor
-        "uniform" of shape (..., N_ARRIVALS) after `shape`, in [0, 1), from which `unit_arrivals` makes
-        arrival times; "normal" of `shape`, standard normal.
-    """
+    """Draw what `sample` needs for rates of this shape: uniforms with an axis more, and normals."""
     device = generator.device
     return {
         "uniform": torch.empty(*shape, N_ARRIVALS, device=device).uniform_(generator=generator),
@@ -57,18 +38,13 @@ def draw_noise(shape: tuple[int, ...], generator: torch.Generator) -> dict[str, 
 
 
 def unit_arrivals(uniform: Tensor) -> Tensor:
-    """Arrival times of a unit-rate Poisson process: sums of standard exponentials over the last axis.
-
-    Raw uniforms are drawn per restart and turned into arrivals here, once for all restarts.
-    """
+    """Arrival times of a unit-rate process, (..., N_ARRIVALS), from uniforms drawn per restart."""
     return uniform.neg().log1p_().neg_().cumsum(-1)
 
 
 class _Sample(torch.autograd.Function):
-    """Sample and its derivative with respect to the rate, both computed on the way forward.
-
-    This is the inner loop of every training step. The derivative is elementwise, so keeping it
-    saves the arrivals from the graph: half the memory and a third of the operations.
+    """Sample and its derivative by the rate, both on the way forward: the inner loop of every training step.
+    The derivative is elementwise, so keeping it saves the arrivals from the graph: half the memory.
     """
 
     generate_vmap_rule = True
@@ -104,49 +80,24 @@ class _Sample(torch.autograd.Function):
 
 
 def sample(rate: Tensor, noise: Noise, temperature: float) -> Tensor:
-    """Sample Poisson counts so that the gradient reaches the rate.
-
-    Below `ARRIVAL_LIMIT` the sample is the relaxed number of arrivals. From there on it is
-    ``(sqrt(rate - 1/8) + normal / 2)**2 - 1/8``, clamped at 0: mean and variance are the rate (the
-    clamp adds less than 0.005 to the mean), and it costs one draw where counting arrivals would
-    cost as many as there are mutations.
-
-    Parameters
-    ----------
-    rate : Tensor
-        Poisson rates, >= 0, of any shape.
-    noise : dict of Tensor
-        From `draw_noise` with ``rate.shape``.
-    temperature : float
-        Width of the relaxed step, in units of the unit interval; 0 counts arrivals exactly
-        (and passes no gradient below the limit).
-
-    Returns
-    -------
-    Tensor
-        Samples >= 0 with the shape of `rate`.
-
-    References
-    ----------
-    Anscombe 1948, Biometrika 35:246: the square root of a Poisson count has variance near 1/4.
+    """Poisson counts with the shape of `rate`, whose gradient reaches the rate. Below `ARRIVAL_LIMIT` they
+    are relaxed numbers of arrivals, exact and without gradient at temperature 0. From there on, ``(sqrt(rate
+    - 1/8) + normal / 2)**2 - 1/8``, clamped at 0 (Anscombe 1948, Biometrika 35:246): mean and variance are
+    the rate, and one draw is enough.
     """
     return _Sample.apply(rate, noise["uniform"], noise["normal"], temperature)[0]
 
 
 def sum_log_factorial(counts: Tensor) -> Tensor:
-    """Sum of log x! over the last axis, by the gamma function where counts are fractional.
-
-    It depends on the data alone, so a training loop computes it once (Stirling's formula, the
-    shortcut of ``torch.nn.functional.poisson_nll_loss``, is off by a nat and more on sparse counts).
+    """Sum of log x! over the last axis, by the gamma function, once for a whole training loop. Stirling's
+    formula, as in ``torch.nn.functional.poisson_nll_loss``, is off by a nat on sparse counts.
     """
     return torch.lgamma(counts + 1.0).sum(-1)
 
 
 class _LogKernel(torch.autograd.Function):
-    """Sum over the last axis of x log r - r, with one array allocated each way.
-
-    The derivative with respect to r is ``x / r - 1``; where r is below `TINY` the logarithm is
-    constant and only the -1 remains.
+    """Sum over the last axis of x log r - r, with one array allocated each way. Its slope by r is ``x / r -
+    1``, and -1 where r is below `TINY`: there the logarithm is constant.
     """
 
     generate_vmap_rule = True
@@ -167,21 +118,8 @@ class _LogKernel(torch.autograd.Function):
 
 
 def log_prob(counts: Tensor, rate: Tensor, *, log_factorial: Tensor | None = None) -> Tensor:
-    """Log-probability of rows of counts, summed over the last axis, in nats.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (..., n_channels)
-        Values >= 0; fractional values use the gamma function.
-    rate : Tensor of shape (..., n_channels)
-        Rates >= 0. A count of 0 at rate 0 has log-probability 0; a positive count at rate 0 is
-        scored at rate `TINY`, which keeps the gradient finite. Differentiable.
-    log_factorial : Tensor of shape (...), optional
-        Sum of ``log x!`` over the channels, where a caller has computed it once for a whole fit.
-
-    Returns
-    -------
-    Tensor of shape (...)
+    """Log-probability of counts (..., m) given rates, in nats, (...); `log_factorial` is that sum if known. A
+    positive count at rate 0 is scored at rate `TINY`, which keeps the gradient finite.
     """
     if log_factorial is None:
         log_factorial = sum_log_factorial(counts)
@@ -189,12 +127,5 @@ def log_prob(counts: Tensor, rate: Tensor, *, log_factorial: Tensor | None = Non
 
 
 def kl(rate: Tensor, prior_rate: Tensor) -> Tensor:
-    r"""KL divergence KL(Poisson(rate) || Poisson(prior_rate)), in nats per entry.
-
-    :math:`\lambda \log(\lambda / r) - \lambda + r`; `prior_rate` must be > 0.
-
-    References
-    ----------
-    Egendal et al. 2026, arXiv 2602.22239.
-    """
+    """KL(Poisson(rate) || Poisson(prior_rate > 0)), nats an entry (Egendal et al. 2026, arXiv 2602.22239)."""
     return rate * (rate.clamp_min(TINY) / prior_rate).log() - rate + prior_rate

@@ -50,32 +50,21 @@ _ROUNDS = 3  # how often prevalences are learnt; more changes nothing
 _EXPECTED = 5.0  # signatures expected in a sample before any is seen
 _WEIGHT = 2.0  # samples that the prior counts for
 _SCALE = 1e4  # mutations for which a signature is decomposed
+_GAIN = 0.02  # nats per mutation that another reference in a mixture must gain
+_ALONE = 0.95  # cosine from which a signature gets the name of its best reference alone
 
 
 @dataclass(frozen=True)
 class SparseExposures:
-    """What `refit_sparse` finds.
-
-    Attributes
-    ----------
-    exposures : DataFrame of shape (n_samples, n_signatures)
-        Mutations; exactly 0 where a signature is absent.
-    p_values : DataFrame of shape (n_samples, n_signatures)
-        Of the likelihood ratio between the fit with and without the signature, the others as chosen. The
-        choice was made on the same counts, so they are too small for signatures that look alike.
-    probabilities : DataFrame of shape (n_samples, n_signatures)
-        That the sample holds the signature, given the other signatures of the sample.
-    prevalence : DataFrame of shape (n_groups, n_signatures)
-        Share of the samples of a group that hold the signature.
-    samples : DataFrame of shape (n_samples, 4)
-        mutations, n_signatures, dispersion (1 for Poisson counts), cosine (of counts and fit).
+    """What `refit_sparse` finds, as labelled frames. The choice of signatures was made on the same counts, so
+    p-values are too small for signatures that look alike.
     """
 
-    exposures: pd.DataFrame
-    p_values: pd.DataFrame
-    probabilities: pd.DataFrame
-    prevalence: pd.DataFrame
-    samples: pd.DataFrame
+    exposures: pd.DataFrame  # (n, k), mutations; exactly 0 where a signature is absent
+    p_values: pd.DataFrame  # (n, k), of the fit with and without it, the other signatures as chosen
+    probabilities: pd.DataFrame  # (n, k), that the sample holds it, given the other signatures
+    prevalence: pd.DataFrame  # (groups, k), share of the samples of a group that hold the signature
+    samples: pd.DataFrame  # mutations, n_signatures, dispersion (1 for Poisson), cosine of counts and fit
 
     @property
     def presence(self) -> pd.DataFrame:
@@ -92,34 +81,10 @@ def refit_sparse(
     learn_prevalence: bool = True,
     overdispersed: bool = True,
 ) -> SparseExposures:
-    """Estimate which signatures each sample holds, and how many mutations they left.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_channels)
-        Mutations, whole or fractional, >= 0. A sample without mutations gets exposures of 0.
-    signatures : DataFrame of shape (n_signatures, n_channels)
-        Known signatures; they are scaled to sum to 1. Channels are aligned by label.
-    groups : Series, optional
-        Group of every sample, such as its cancer type; prevalences are then learnt per group, drawn towards
-        those of all samples.
-    prior : Series, optional
-        Share of samples expected to hold each signature, in (0, 1). By default all are equal, and 5 are
-        expected in a sample.
-    learn_prevalence : bool
-        Learn prevalences from the samples. Without, every sample is judged alone, by `prior`.
-    overdispersed : bool
-        Estimate each sample's dispersion. Without, counts are taken as Poisson.
-
-    Returns
-    -------
-    SparseExposures
-
-    Raises
-    ------
-    ValueError
-        If counts or signatures are no such tables, channels differ, no sample holds a mutation, a sample has
-        no group, a signature no prior, or a prior is outside (0, 1).
+    """Estimate which known signatures each sample of counts holds, and how many mutations they left. Channels
+    are aligned by label. `groups`, such as cancer types, get prevalences of their own, drawn towards those of
+    all; without `learn_prevalence` each sample is judged by `prior`, shares in (0, 1), of which by default 5
+    signatures are expected. Without `overdispersed` counts are Poisson.
     """
     counts = check_counts(counts, name="counts", allow_fractional=True, on_empty="keep")
     profiles = _aligned(signatures, counts, ("signatures", "counts"))
@@ -154,67 +119,24 @@ def refit_sparse(
 
 
 def p_value(ratios: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Probability of at least so large a likelihood ratio where the signature is absent.
-
-    Parameters
-    ----------
-    ratios : ndarray
-        T / 2: nats that the signature adds to the fit, >= 0.
-
-    Returns
-    -------
-    ndarray
-        1 at 0, else half the tail of chi-square with one degree of freedom at T.
-    """
+    """Probability of at least the ratio T / 2 (nats, >= 0) where the signature is absent; 1 at 0."""
     tail: npt.NDArray[np.float64] = np.where(ratios > 0, 0.5 * chi2.sf(2.0 * ratios, df=1), 1.0)
     return tail
 
 
-def decompose(
-    signatures: pd.DataFrame,
-    reference: pd.DataFrame,
-    *,
-    min_gain: float = 0.02,
-    single_cosine: float = 0.95,
-) -> pd.DataFrame:
-    """Write each extracted signature as a mixture of few reference signatures.
-
-    Parameters
-    ----------
-    signatures : DataFrame of shape (n_signatures, n_channels)
-        Extracted signatures; they are scaled to sum to 1.
-    reference : DataFrame of shape (n_reference, n_channels)
-        Known signatures. Channels are aligned by label.
-    min_gain : float
-        Nats per mutation by which another reference signature must lower the divergence.
-    single_cosine : float
-        A signature whose cosine with its best reference is at least this gets that name alone.
-
-    Returns
-    -------
-    DataFrame
-        One row per signature and reference in it, by falling share: signature, reference, share (they sum
-        to 1 per signature), cosine (of the signature and the whole mixture).
-
-    Raises
-    ------
-    ValueError
-        If channels differ, a table is no table of signatures, `min_gain` is not above 0, or `single_cosine`
-        is outside [0, 1].
+def decompose(signatures: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Mixture of few references for each signature: signature, reference, share, cosine of the mixture. One
+    reference stands alone where its cosine is at least 0.95; else each one more must gain 0.02 nats per
+    mutation. Rows go by falling share.
     """
-    if not min_gain > 0 or not 0 <= single_cosine <= 1:
-        raise ValueError(
-            f"min_gain must be > 0 and single_cosine in [0, 1], but they are {min_gain} and {single_cosine}. "
-            "0.02 nats per mutation and 0.95 work."
-        )
     known = _aligned(reference, signatures, ("reference", "signatures"))
     profiles = _aligned(signatures, signatures, ("signatures", "signatures"))
     x, s = torch.from_numpy(profiles.to_numpy()), torch.from_numpy(known.to_numpy())
     nearest, best = torch.cosine_similarity(x.unsqueeze(1), s.unsqueeze(0), dim=-1).max(1)
-    cost = torch.full((len(x), len(s)), min_gain * _SCALE, dtype=x.dtype)
+    cost = torch.full((len(x), len(s)), _GAIN * _SCALE, dtype=x.dtype)
     shares = SubsetSearch(x * _SCALE, s, cost, torch.ones(len(x), dtype=x.dtype)).run()
     alone = torch.zeros_like(shares).scatter_(1, best.unsqueeze(1), 1.0)
-    shares = torch.where((nearest >= single_cosine).unsqueeze(1), alone, shares)
+    shares = torch.where((nearest >= _ALONE).unsqueeze(1), alone, shares)
     shares = shares / shares.sum(1, keepdim=True)
     cosines = torch.cosine_similarity(x, shares @ s)
     order = shares.argsort(dim=1, descending=True, stable=True)

@@ -63,11 +63,10 @@ class SignerNMF(SignatureExtractor):
     n_starts : int
         Quick NMFs per chain; the chain starts at the one of lowest divergence.
     signature_prior, exposure_prior : sequence of 3 floats
-        a, b and lambda: gamma prior (shape a, rate b) of each entry's rate, exponential prior (rate lambda)
-        of its shape.
+        a, b and lambda: gamma prior (shape a, rate b) of each entry's rate, exponential prior of its shape.
     opportunities : sequence or None
-        How often each channel could have mutated, > 0: one number a channel, or one row a sample of
-        the fit. Only ratios matter. None holds them equal.
+        How often each channel could have mutated, > 0: one number a channel, or one row a sample of the fit.
+        Only ratios matter. None holds them equal.
     keep : int
         At most so many draws stay with the fitted model.
     max_mutations : float or None
@@ -80,18 +79,17 @@ class SignerNMF(SignatureExtractor):
     Attributes
     ----------
     components_ : ndarray of shape (n_signatures, n_channels)
-        Signatures: the median of the draws, scaled to rows that sum to 1. With opportunities, as they show
-        in a catalogue of average opportunities.
+        Signatures: the median of the draws, scaled to rows that sum to 1. With opportunities, as they show in
+        a catalogue of average opportunities.
     training_exposures_ : ndarray of shape (n_samples, n_signatures)
         Median exposures of the training samples, in mutations.
     bic_ : float
         Median BIC of the draws; higher is better.
     r_hat_ : DataFrame
-        Split R-hat over all chains, one row a signature: the median and the largest over its channels, and
-        that of its total exposure.
+        Split R-hat over all chains by signature: median and largest over its channels, and of its total
+        exposure.
     restarts_ : DataFrame
-        Seed, median log-likelihood (nats) and BIC of every chain, and the least cosine of its signatures with
-        those reported.
+        Seed, median log-likelihood (nats) and BIC of every chain, and its least cosine with what is reported.
     signature_draws_ : ndarray of shape (n_kept, n_signatures, n_channels)
         Draws of the reported chain; rows sum to 1.
     scale_draws_ : ndarray of shape (n_kept, n_signatures)
@@ -107,11 +105,10 @@ class SignerNMF(SignatureExtractor):
     Three steps are added: one moves the scale between a signature and its exposures, one moves part of a
     signature into another, and one follows the gradient of all at once
     (`latentgenomes.signatures.models.hamiltonian`). All leave the posterior as it is; without the last,
-    thousands of sweeps do not suffice where counts are large. Hence fewer sweeps by default (signeR: 10,000
-    + 2,000). Chains start at a KL-NMF, not at one of
-    squared error, and there are several. Fractions of a mutation, which capping makes, are shared out in
-    proportion. Medians are rescaled to sum to 1. Opportunities are divided by their mean. Hyperparameters
-    are given: their estimation by EM is left out.
+    thousands of sweeps do not suffice where counts are large. Hence fewer sweeps by default (signeR: 10,000 +
+    2,000). Chains start at a KL-NMF, not at one of squared error, and there are several. Fractions of a
+    mutation, which capping makes, are shared out in proportion. Medians are rescaled to sum to 1.
+    Opportunities are divided by their mean. Hyperparameters are given: their estimation by EM is left out.
     """
 
     def __init__(
@@ -225,8 +222,8 @@ class SignerNMF(SignatureExtractor):
         ----------
         X : array or DataFrame of shape (n_samples, n_channels)
             Mutation counts >= 0: training samples or new ones. Opportunities are taken as average.
-        level : float
-            Posterior probability inside, in (0, 1).
+        level : float in (0, 1)
+            Posterior probability inside.
 
         Returns
         -------

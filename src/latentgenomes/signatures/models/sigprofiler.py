@@ -44,25 +44,7 @@ from latentgenomes.signatures.models import poisson
 
 
 def hypermutator_limit(counts: np.ndarray | pd.DataFrame, *, random_state: int = 0) -> float:
-    """Find the total to which samples with more mutations are scaled down.
-
-    Parameters
-    ----------
-    counts : array or DataFrame of shape (n_samples, n_channels)
-        Mutation counts >= 0. Samples without mutations are left out.
-    random_state : int
-        Seed of the mixture's start, which SigProfilerExtractor leaves to chance.
-
-    Returns
-    -------
-    float
-        Mutations, a whole number: a value for ``max_mutations`` of an extractor.
-
-    Raises
-    ------
-    ValueError
-        If no sample holds a mutation.
-    """
+    """Whole number of mutations to which samples with more are scaled down; empty samples do not count."""
     table = np.asarray(counts, dtype=np.float64)
     totals = table.sum(1)
     totals = totals[totals > 0]
@@ -88,22 +70,7 @@ def _larger_part(totals: np.ndarray, random_state: int) -> np.ndarray:
 
 
 def relative_errors(counts: np.ndarray, signatures: np.ndarray) -> np.ndarray:
-    """Misfit of every sample in the measure in which SigProfilerExtractor compares numbers of signatures.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_samples, n_channels)
-        Mutation counts >= 0.
-    signatures : ndarray of shape (n_signatures, n_channels)
-        Rows sum to 1.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Euclidean norm of the residual over that of the counts, after non-negative least squares with
-        exposures scaled to the sample's total; 0 for a sample without mutations, 1 for one that
-        shares no channel with any signature.
-    """
+    """Misfit d of every sample, (n,): 0 where it is empty, 1 where it shares no channel with a signature."""
     errors = np.zeros(len(counts))
     totals = counts.sum(1)
     for row in np.flatnonzero(totals):

@@ -61,21 +61,11 @@ PRESENCE_PRICE = 5.0  # nats, about the KL term of an exposure that has just bee
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Counts as the objective sees them: samples with many mutations are scaled down.
+    """Counts as the objective sees them: samples with many mutations are scaled down, none is empty."""
 
-    Attributes
-    ----------
-    counts : Tensor of shape (n_samples, n_channels)
-        Mutations, every row sum > 0.
-    totals : Tensor of shape (n_samples, 1)
-        Row sums.
-    log_factorial : float
-        Sum of log x! over all entries, nats.
-    """
-
-    counts: Tensor
-    totals: Tensor
-    log_factorial: float
+    counts: Tensor  # (n, m)
+    totals: Tensor  # (n, 1)
+    log_factorial: float  # sum of log x! over all entries, nats
 
     @classmethod
     def of(cls, counts: np.ndarray, device: torch.device, dtype: torch.dtype) -> "Catalogue":
@@ -86,10 +76,7 @@ class Catalogue:
         return cls(x, x.sum(1, keepdim=True), constant)
 
     def penalty(self, n_carriers: Tensor) -> Tensor:
-        """Half of log n_k, and no less than 1, for each of the m - 1 free numbers of signature k, in nats.
-
-        n_carriers : (..., k), the samples that carry each signature: only these inform it.
-        """
+        """Half of log n_k, at least 1, for each of the m - 1 free numbers of signature k, in nats."""
         price = (0.5 * n_carriers.double().clamp_min(1.0).log()).clamp_min(1.0)
         return (self.counts.shape[1] - 1) * price.sum(-1)
 
@@ -179,9 +166,8 @@ def update(
     learn_shape: bool = True,
     learn_prior: bool = True,
 ) -> Factors:
-    """One round of the updates: posterior, signatures, and the prior of the exposures.
-
-    Without `learn_prior` neither shape nor rate of the prior changes; without `learn_shape` the rate does.
+    """One round of the updates: posterior, signatures, and the prior of the exposures. Without `learn_prior`
+    neither shape nor rate of the prior changes; without `learn_shape` the rate does.
     """
     alpha, beta, log_mean = posterior(catalogue, factors)
     geometric = log_mean.exp() * factors.active
@@ -243,10 +229,8 @@ def climb(
     learn_signatures: bool = True,
     learn_shape: bool = True,
 ) -> Factors:
-    """Updates with momentum on the logarithms; a candidate whose bound fell goes back and starts afresh.
-
-    The bound of no candidate is lower afterwards. With momentum the slow directions, mixtures of
-    alike signatures, take several times fewer updates.
+    """Updates with momentum on the logarithms; a candidate whose bound fell goes back and starts afresh. With
+    momentum the slow directions, mixtures of alike signatures, take several times fewer updates.
     """
     best, kept = bound(catalogue, factors), factors
     before = now = factors
@@ -277,24 +261,9 @@ def climb(
 def close_exposures(
     catalogue: Catalogue, factors: Factors, *, most: int = 1, odds: Tensor | None = None
 ) -> tuple[Factors, Tensor]:
-    """Close, in each sample, the exposures that cost more than they explain.
-
-    An exposure costs its KL term and the log-odds against its presence. What it explains is bounded
-    by the likelihood that is lost when the other signatures take over in proportion.
-
-    Parameters
-    ----------
-    catalogue, factors : Catalogue, Factors
-        The state.
-    most : int
-        Exposures closed per sample, at most; one always stays.
-    odds : Tensor of shape (b, k), optional
-        Log-odds against presence; by default from the prevalence, and at least 0.5.
-
-    Returns
-    -------
-    factors : Factors
-    n_closed : Tensor of shape (b,)
+    """Close, in each sample, at most so many exposures that cost more than they explain; also how many, (b,).
+    An exposure costs its KL term and the log-odds against its presence, (b, k). What it explains is bounded
+    by the likelihood that is lost when the other signatures take over in proportion. One always stays.
     """
     _, expected, _, kl = divergence_terms(catalogue, factors)
     geometric = posterior(catalogue, factors)[2].exp() * factors.active
@@ -320,12 +289,9 @@ def close_exposures(
 
 
 def opening_gains(catalogue: Catalogue, expected: Tensor, spectra: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats that a spectrum would add to a sample's log-likelihood, and at which rate; both (b, n, j).
-
-    By the score test: v at rate e adds about slope^2 / (2 information), with slope = sum v (x / r - 1)
-    and information = sum v^2 / r, at e = slope / information.
-
-    expected : (b, n, m), rows summing to the totals; spectra : (b, j, m)
+    """Nats that spectra (b, j, m) would add to a sample's log-likelihood, and at which rate; both (b, n, j).
+    By the score test: v at rate e adds about slope^2 / (2 information), with slope = sum v (x / r - 1) and
+    information = sum v^2 / r, at e = slope / information.
     """
     slope = (catalogue.counts / expected - 1.0) @ spectra.transpose(-1, -2)
     information = expected.reciprocal() @ spectra.square().transpose(-1, -2)

@@ -112,25 +112,8 @@ def _step(counts: Tensor, profiles: Tensor, allowed: Tensor, exposures: Tensor) 
 
 
 def maximize(counts: Tensor, profiles: Tensor, allowed: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Exposures of greatest Poisson likelihood, each sample with signatures of its own.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (p, n_channels)
-        Counts >= 0.
-    profiles : Tensor of shape (p, c, n_channels)
-        Signatures of every sample; rows sum to 1.
-    allowed : Tensor of shape (p, c)
-        False where a slot is empty: its exposure is 0.
-    start : Tensor of shape (p, c)
-        Exposures to start from, > 0 where allowed.
-
-    Returns
-    -------
-    exposures : Tensor of shape (p, c)
-        In mutations.
-    log_likelihood : Tensor of shape (p,)
-        Sum of x log r - r, in nats.
+    """Exposures (p, c) of greatest Poisson likelihood, and their sum of x log r - r in nats, (p,). Each
+    sample has profiles (p, c, m) of its own; where `allowed` is not, a slot is empty.
     """
     exposures = torch.where(allowed, start, 0.0)
     value = log_likelihood(counts, exposures, profiles)
@@ -151,19 +134,7 @@ def maximize(counts: Tensor, profiles: Tensor, allowed: Tensor, start: Tensor) -
 
 
 class SubsetSearch:
-    """Search for the best subset of signatures in every sample.
-
-    Parameters
-    ----------
-    counts : Tensor of shape (n_samples, n_channels)
-        Counts >= 0, every sample with at least one mutation.
-    signatures : Tensor of shape (n_signatures, n_channels)
-        Rows sum to 1.
-    penalties : Tensor of shape (n_samples, n_signatures)
-        What a member costs, nats >= 0.
-    dispersion : Tensor of shape (n_samples,)
-        What log-likelihoods are divided by, >= 1.
-    """
+    """Search for the best subset of signatures in every sample; none is without mutations."""
 
     def __init__(self, counts: Tensor, signatures: Tensor, penalties: Tensor, dispersion: Tensor) -> None:
         self.counts = counts
@@ -172,19 +143,14 @@ class SubsetSearch:
         self.dispersion = dispersion
 
     def run(self, exposures: Tensor | None = None) -> Tensor:
-        """Exposures of the best subset found, (n_samples, n_signatures), exactly 0 outside it.
-
-        `exposures` starts the search; by default it grows from the best single signature.
-        """
+        """Exposures of the best subset found, (n, k), from given ones or from the best single signature."""
         if exposures is None:
             exposures = self._climb(self._singles(), grow=True)
         return self._climb(exposures, grow=False)
 
     def likelihood_ratios(self, exposures: Tensor) -> Tensor:
-        """Nats that every signature adds to the fit of the others, over the dispersion: (n, k).
-
-        For a member: what leaving it out loses. For another: what letting it in gains, solved where the
-        estimate is above a tenth of a nat, and estimated where it is less.
+        """Nats that every signature adds to the fit of the others, over the dispersion: (n, k). For a member,
+        what leaving it out loses; for another, what letting it in gains: estimated if that is little.
         """
         current = self._fit(exposures)
         gains = self._gains(current)

@@ -41,29 +41,38 @@ from latentgenomes.signatures.models import poisson
 from latentgenomes.signatures.models.consensus import cluster_signatures
 from latentgenomes.signatures.models.extractor import SignatureExtractor
 from latentgenomes.signatures.models.klnmf import factorize, refit_exposures
-from latentgenomes.signatures.models.simplex import SimplexRows
 
 ENCODINGS = ("log", "raw")
 _NMF_UPDATES = 2000
 _PRIOR_FLOOR = 0.1  # mutations; keeps KL finite where the NMF gave an exposure of 0
 
 
-class VAEMSNet(nn.Module):
-    """Encoder, Poisson latent and linear decoder: the equations of VAE-MS.
+class SimplexRows(nn.Module):
+    """Matrix whose rows sum to 1, ``|W| / sum |W|`` of a free weight W, so that an optimiser may cross 0."""
 
-    Parameters
-    ----------
-    n_channels, n_signatures : int
-        Sizes m and k.
-    hidden : sequence of int
-        Widths of the encoder's hidden layers.
-    activation : str
-        A key of `latentgenomes.nn.blocks.ACTIVATIONS`.
-    encoding : {"log", "raw"}
-        "log" feeds the encoder log(1 + x) and multiplies its output by the sample's total;
-        "raw" feeds and reads plain counts, as the authors' code does.
-    temperature : float
-        Width T of the relaxed step in training.
+    def __init__(self, n_rows: int, n_columns: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(n_rows, n_columns))
+
+    def forward(self) -> Tensor:
+        """Return the matrix, (n_rows, n_columns), rows summing to 1."""
+        magnitude = self.weight.abs()
+        return magnitude / magnitude.sum(-1, keepdim=True).clamp_min(1e-12)
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Start from rows >= 0 with positive sums, stored with mean 1, so that a learning rate means the same
+        for every number of columns. Exact zeros are lifted: at 0 the gradient vanishes and the entry could
+        never grow.
+        """
+        share = rows / rows.sum(-1, keepdim=True) * rows.shape[-1]
+        with torch.no_grad():
+            self.weight.copy_(share.clamp_min(1e-3))
+
+
+class VAEMSNet(nn.Module):
+    """Encoder, Poisson latent and linear decoder: the equations of VAE-MS. With "log" the encoder sees log(1
+    + x) and its output is multiplied by the sample's total; with "raw" it sees and gives plain counts, as the
+    authors' code does.
     """
 
     def __init__(
@@ -103,19 +112,8 @@ class VAEMSNet(nn.Module):
         return poisson.draw_noise((n_samples, self.n_signatures), generator)
 
     def terms(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Additive terms of the negative ELBO, in nats per sample.
-
-        Parameters
-        ----------
-        batch : mapping
-            "counts" (n, m) >= 0, "prior_rate" (n, k) > 0, "log_factorial" (n,) = sum of log x!.
-        noise : mapping
-            From `noise`.
-
-        Returns
-        -------
-        dict
-            "nll" = -log p(x | z) and "kl" = KL(q(z | x) || p(z)), scalars.
+        """Additive terms of the negative ELBO, in nats per sample: "nll" = -log p(x | z) and "kl". The batch
+        holds "counts" (n, m), "prior_rate" (n, k) > 0 and "log_factorial" (n,) = sum of log x!.
         """
         counts = batch["counts"]
         rate = self.posterior(counts)  # lambda, (n, k)
@@ -138,8 +136,8 @@ class VAEMS(SignatureExtractor):
     n_signatures : int
         Number of signatures.
     n_restarts : int
-        Restarts, each from its own NMF and its own initial encoder; the one with the lowest
-        validation bound is kept, unless `consensus` is set.
+        Restarts, each from its own NMF and its own initial encoder; the one with the lowest validation bound
+        is kept, unless `consensus` is set.
     hidden : sequence of int
         Widths of the encoder's hidden layers.
     encoding : {"log", "raw"}
@@ -147,25 +145,22 @@ class VAEMS(SignatureExtractor):
     temperature : float
         Width of the relaxed step; must be > 0, or the encoder would learn nothing from the data.
     beta : float
-        Weight of the KL term in training, both terms in nats per sample. The published code
-        averages the likelihood over channels and the KL over signatures, so that its weight b
-        is ``beta = b * n_channels / n_signatures`` here.
+        Weight of the KL term in training, both terms in nats per sample. The published code averages the
+        likelihood over channels and the KL over signatures: its weight b is ``beta = b * n_channels /
+        n_signatures`` here.
     max_epochs, batch_size, learning_rate, decay_to, patience : int, int, float, float, int
         Training, see `latentgenomes.nn.train.TrainConfig`. Published: 500, 16, 0.001, 1, 10.
     validation_fraction : float
         Share of the samples held out for early stopping and for the choice among restarts.
     max_mutations : float or None
-        Samples with more mutations are scaled down to this total for the encoder; their
-        exposures are scaled back.
+        Larger samples are scaled down to this total for the encoder; their exposures are scaled back.
     resample : {None, "bootstrap"}
         Whether each restart trains on its own multinomial bootstrap of the training samples.
     consensus : bool
-        True keeps the restart whose signatures are most central among those of all restarts, not
-        the one with the lowest bound. A rule of this package: the paper has none.
-    device : str
-        "auto" takes the GPU where there is one.
-    random_state : int, RandomState or None
-        Seed.
+        True keeps the restart whose signatures are most central among those of all restarts, not the one with
+        the lowest bound. A rule of this package: the paper has none.
+    device, random_state : str, int or RandomState
+        "auto" takes the GPU where there is one; the seed.
 
     Attributes
     ----------
@@ -186,14 +181,14 @@ class VAEMS(SignatureExtractor):
 
     Notes
     -----
-    Deviations from the authors' code at commit bccbe99: (1) the temperature is positive; theirs
-    is 0 in the example, where rates get no gradient from the reconstruction; (2) `encoding="log"`
-    by default; (3) the decoder's weights are stored with mean 1, theirs with sum 1, where a step
-    of 0.001 is a tenth of an entry; (4) rates above 2 are sampled by their square-root
-    approximation; (5) Linear layers before BatchNorm have no bias; (6) the likelihood is exact
-    and its two arguments are the same way round in training and validation; (7) larger batches and
-    a large learning rate that falls to a fiftieth: with the published ones, training stops early
-    and far from the optimum; (8) with `encoding="log"` the last layer starts from equal shares.
+    Deviations from the authors' code at commit bccbe99: (1) the temperature is positive; theirs is 0 in the
+    example, where rates get no gradient from the reconstruction; (2) `encoding="log"` by default; (3) the
+    decoder's weights are stored with mean 1, theirs with sum 1, where a step of 0.001 is a tenth of an entry;
+    (4) rates above 2 are sampled by their square-root approximation; (5) Linear layers before BatchNorm have
+    no bias; (6) the likelihood is exact and its two arguments are the same way round in training and
+    validation; (7) larger batches and a large learning rate that falls to a fiftieth: with the published
+    ones, training stops early and far from the optimum; (8) with `encoding="log"` the last layer starts from
+    equal shares.
     """
 
     module_: VAEMSNet
@@ -345,10 +340,7 @@ class VAEMS(SignatureExtractor):
 
 
 def _batches(counts: Tensor, prior_rates: Tensor) -> list[dict[str, Tensor]]:
-    """One batch per restart, in single precision.
-
-    counts : (1 or n_restarts, n, m); prior_rates : (n_restarts, n, k)
-    """
+    """One batch per restart, in single precision; counts are (1 or r, n, m), prior rates (r, n, k)."""
     shared = len(counts) == 1
     x, constant = list(counts.float()), list(poisson.sum_log_factorial(counts).float())
     return [

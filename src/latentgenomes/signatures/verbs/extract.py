@@ -1,9 +1,4 @@
-"""Signatures of a catalogue in one call, with the number of signatures found and explained.
-
-`extract_signatures` fits a system for every number of signatures in question, chooses one by the
-system's rule, and returns an `Extraction`. With a folder, every finished fit is kept there: a run
-that was killed goes on where it stopped.
-"""
+"""Signatures of a catalogue in one call, with the number of signatures found and explained."""
 
 import hashlib
 import json
@@ -45,8 +40,7 @@ def extract_signatures(
     counts : DataFrame of shape (n_samples, n_channels)
         Whole mutation counts, one row a sample, with labelled rows and columns.
     method : str
-        A key of `latentgenomes.signatures.verbs.methods.SYSTEMS`: ``"negative_binomial"``,
-        ``"gamma_poisson"``, ``"klnmf"``, ``"vaems"``, ``"muse_xae"`` or ``"signer"``.
+        "negative_binomial", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer".
     n_signatures : "auto", int or iterable of int
         "auto" tries 2 to 25, an iterable its own numbers; a single number is taken as it is.
     n_restarts : int, optional
@@ -54,8 +48,7 @@ def extract_signatures(
     random_state : int
         Seed.
     folder : str or Path, optional
-        Where finished fits are kept. Called again with the same catalogue and settings, the run goes
-        on from them.
+        Where finished fits are kept: called again with the same catalogue and settings, a killed run goes on.
     settings : mapping, optional
         Further parameters of the system's estimator, by name.
 
@@ -66,14 +59,14 @@ def extract_signatures(
     Raises
     ------
     ValueError
-        If the method, a setting or a number of signatures is unknown or impossible, the catalogue
-        cannot be used, or the folder holds another extraction.
+        If the method, a setting or a number of signatures is unknown or impossible, the catalogue cannot be
+        used, or the folder holds another extraction.
 
     Warns
     -----
     UserWarning
-        If one sample holds most mutations, a channel is empty, samples are copies of one another, or
-        there are fewer mutations than free numbers in the signatures.
+        If one sample holds most mutations, a channel is empty, samples are copies of one another, or there
+        are fewer mutations than free numbers in the signatures.
     """
     system = _system(method)
     checked = check_counts(counts, name="counts")
@@ -89,15 +82,7 @@ def extract_signatures(
 
 
 class Store:
-    """Finished fits in a folder that belongs to one catalogue and one set of settings.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Created where it does not exist.
-    job : mapping
-        What the fits depend on; a folder with another job is refused.
-    """
+    """Finished fits in a folder that belongs to one catalogue and one set of settings; another is refused."""
 
     def __init__(self, folder: str | Path, job: Mapping[str, object]) -> None:
         self.folder = Path(folder)

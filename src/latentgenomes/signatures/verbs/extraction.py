@@ -12,7 +12,7 @@ from latentgenomes.core.provenance import replacing
 from latentgenomes.mutations.channels import CHANNELS
 from latentgenomes.mutations.cosmic import cosmic_signatures
 from latentgenomes.signatures.evaluate import match_signatures
-from latentgenomes.signatures.figures.selection import plot_selection
+from latentgenomes.signatures.figures.extraction import plot_selection
 from latentgenomes.signatures.models.extractor import SignatureExtractor
 from latentgenomes.signatures.models.refitting import decompose
 from latentgenomes.signatures.verbs.intervals import exposure_intervals

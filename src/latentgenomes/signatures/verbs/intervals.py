@@ -1,11 +1,10 @@
 """Intervals for exposures that carry the error of the whole extraction.
 
-Most of the error of an exposure comes from the signatures, which were estimated too. An interval that
-holds them fixed is far too narrow. Here the whole extraction is repeated on catalogues where the truth
-is known because we draw them: Poisson counts around the fitted ``e S``, or counts that scatter as much as
-the model says. The distance of the second estimate from the first, in units of the noise of a sum of counts
-as large as the exposure, is what the method gets wrong; its quantiles, signature by signature and apart for
-exposures called absent, are laid around the first estimate.
+Most of the error of an exposure comes from the signatures, which were estimated too: an interval that holds
+them fixed is far too narrow. Here the extraction is repeated on catalogues whose truth is known because we
+draw them, around the fitted ``e S`` with the model's scatter. The distance of the second estimate from the
+first, in units of the noise of a sum of counts as large as the exposure, is what the method gets wrong; its
+quantiles, signature by signature and apart for exposures called absent, are laid around the first estimate.
 """
 
 import numpy as np
@@ -26,35 +25,10 @@ def exposure_intervals(
     n_repeats: int = 2,
     random_state: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Intervals by repeating the extraction on catalogues drawn from its own result.
-
-    Parameters
-    ----------
-    model : SignatureExtractor
-        Fitted; its settings are used again, with the number of signatures held.
-    exposures : DataFrame of shape (n_samples, n_signatures)
-        Its estimates, in mutations.
-    level : float in (0, 1)
-        Nominal coverage.
-    n_repeats : int
-        Catalogues drawn and extracted from.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    lower, upper : DataFrame of shape (n_samples, n_signatures)
-        In mutations, with lower >= 0.
-
-    Notes
-    -----
-    The repeats start from the estimate, not from the truth: where the extraction missed a signature, no
-    repeat can know. Coverage is better than with fixed signatures, and still below the nominal level
-    where signatures are hard; the book shows by how much.
-
-    References
-    ----------
-    Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 6 (parametric bootstrap).
+    """Lower and upper ends, (n, k) mutations, by repeating the extraction on catalogues drawn from its
+    result. The repeats start from the estimate, not from the truth: where the extraction missed a signature,
+    no repeat can know. Where signatures are hard, coverage is better than with fixed ones, and still below
+    `level`. Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 6.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, but {level} came. Give one such as 0.9.")

@@ -27,11 +27,9 @@ def refit_known(
     context : str
         Classification of the channels, such as ``"SBS96"``.
     signatures : str or Path, optional
-        Table of one's own signatures; COSMIC's without.
+        Table of one's own signatures; COSMIC's, of that `version`, without.
     only : sequence of str
         Names of the signatures on offer; all by default.
-    version : str
-        Version of COSMIC.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A reader's own genotypes: VCF and BCF, phased or not, and PLINK 1.
+"""A reader's own genotypes: VCF and BCF, phased or not, and PLINK 1, in and out.
 
 What each kind of call becomes, in `read_vcf_haplotypes` and `read_vcf_genotypes`:
 
@@ -18,11 +18,13 @@ more than two alleles      refused                            refused
 no GT                      refused                            refused
 =========================  =================================  ======================================
 
-A sample that is haploid at every site has one haplotype, otherwise two.
+A sample that is haploid at every site has one haplotype, otherwise two. A VCF written here holds sites and
+GT, nothing else, and is read back to the same table.
 """
 
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from latentgenomes.core.extras import require
+from latentgenomes.core.provenance import replacing
 from latentgenomes.genotypes.data.calls import SNP_COLUMNS, Calls, GenotypeData, HaplotypeData
 
 _NO_CALL, _NO_ALLELE = -1, -2  # as htslib gives them
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _PLINK_MISSING = -127
+_BED_START = bytes([0x6C, 0x1B, 0x01])  # PLINK 1, SNP after SNP
+_BED_CODES = np.array([0b11, 0b10, 0b00, 0b01], dtype=np.uint8)  # of 0, 1, 2 copies of A1, and missing (-1)
 _X_NAMES = ("X", "23", "chrX", "chr23")
 
 Alleles = npt.NDArray[np.int16]
@@ -140,10 +145,6 @@ def read_vcf_haplotypes(path: str | Path, *, drop_multiallelic: bool = False) ->
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ImportError
-        If cyvcf2 is not installed.
     ValueError
         If the file is no VCF or BCF, is cut off, or has no samples or no sites; if a site comes twice, has no
         GT or, unless dropped, several ALT alleles; if a call is not phased or has more than two alleles.
@@ -174,26 +175,7 @@ def read_vcf_haplotypes(path: str | Path, *, drop_multiallelic: bool = False) ->
 
 
 def read_vcf_genotypes(path: str | Path, *, drop_multiallelic: bool = False) -> GenotypeData:
-    """Read copies of the ALT allele from a VCF or BCF file, phased or not.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        ``.vcf``, ``.vcf.gz`` or ``.bcf``.
-    drop_multiallelic : bool
-        Leave sites with two or more ALT alleles out. By default they are refused.
-
-    Returns
-    -------
-    GenotypeData
-        Copies of ALT, -1 missing; the table of this module says what each call becomes. SNPs are named as in
-        `read_vcf_haplotypes`.
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, ValueError
-        As `read_vcf_haplotypes`, but phase plays no part.
-    """
+    """Copies of the ALT allele from a VCF or BCF file; as `read_vcf_haplotypes`, but phase plays no part."""
     path = Path(path)
     reader = _open_vcf(path)
     sites, columns = [], []
@@ -240,11 +222,8 @@ def read_plink(path: str | Path) -> GenotypeData:
     ------
     FileNotFoundError
         If one of the three files is missing.
-    ImportError
-        If bed-reader is not installed.
     ValueError
-        If the files do not fit together or cannot be read, a name comes twice, or a male has two alleles on
-        X.
+        If they do not fit together or cannot be read, a name comes twice, or a male has two alleles on X.
     """
     bed_reader = require("bed_reader", extra="genotypes")
     path = Path(path)
@@ -273,3 +252,77 @@ def read_plink(path: str | Path) -> GenotypeData:
     calls = np.ascontiguousarray(np.where(raw == _PLINK_MISSING, -1, raw))
     _refuse_heterozygous_males(calls, metadata, snps, path)
     return GenotypeData(calls, metadata, snps)
+
+
+def _call_words(calls: Calls, copies: npt.NDArray[np.int64]) -> list[str]:
+    """GT of every person at one SNP."""
+    alleles = np.array(["0", "1", "."])[calls]
+    words, start = [], 0
+    for n in copies:
+        words.append("|".join(alleles[start : start + n]))
+        start += n
+    return words
+
+
+def write_vcf_haplotypes(data: HaplotypeData, path: str | Path) -> Path:
+    """Write phased haplotypes, a person's in neighbouring rows, as a ``.vcf`` that appears whole or not at
+    all.
+    """
+    path = Path(path)
+    if path.suffix != ".vcf":
+        raise ValueError(f"path must end in .vcf, but it is {path.name}. Compress it later, with bgzip.")
+    people = data.metadata["person"].to_numpy()
+    starts = np.flatnonzero(np.concatenate([[True], people[1:] != people[:-1]]))
+    copies = np.diff(np.append(starts, len(people)))
+    if copies.max() > 2 or len(starts) != len(set(people)):
+        raise ValueError(
+            "Every person must have one or two haplotypes in neighbouring rows, but some have not. Sort the "
+            "haplotypes by person."
+        )
+    snps = data.snps
+    names = snps["id"] if "id" in snps else np.full(len(snps), ".")
+    contigs = "".join(f"##contig=<ID={name}>\n" for name in snps["chromosome"].unique())
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *people[starts]]
+    sites = zip(snps["chromosome"], snps["position"], names, snps["allele_0"], snps["allele_1"], strict=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("##fileformat=VCFv4.2\n" + contigs)
+        file.write('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n')
+        file.write("\t".join(columns) + "\n")
+        for site, column in zip(sites, data.calls.T, strict=True):
+            row = [*map(str, site), ".", ".", ".", "GT", *_call_words(column, copies)]
+            file.write("\t".join(row) + "\n")
+    return path
+
+
+def write_plink(calls: Calls, path: str | Path, *, bim: str, fam: str) -> Path:
+    """Write copies of A1 (n_samples, n_snps), -1 for missing, as ``.bed``, with the text of ``.bim`` and
+    ``.fam``.
+
+    The three files appear whole or not at all, the ``.bed`` last.
+    """
+    path = Path(path)
+    if path.suffix != ".bed":
+        raise ValueError(f"path must end in .bed, but it is {path.name}. Name the .bed file.")
+    n_lines = len(fam.splitlines()), len(bim.splitlines())
+    if n_lines != calls.shape:
+        raise ValueError(
+            f"fam and bim must have one line a sample and one a SNP, but they have {n_lines[0]} and "
+            f"{n_lines[1]} for calls of shape {calls.shape}. Pass the lines of these calls."
+        )
+    with ExitStack() as stack:
+        # Left in reverse order: the .bed, which makes the set whole, is renamed last.
+        bed = stack.enter_context(replacing(path))
+        bed.write_bytes(_BED_START + _pack_bed(calls))
+        for suffix, text in ((".bim", bim), (".fam", fam)):
+            stack.enter_context(replacing(path.with_suffix(suffix))).write_bytes(text.encode())
+    return path
+
+
+def _pack_bed(calls: Calls) -> bytes:
+    """Two bits a call, four samples a byte, every SNP from a new byte."""
+    n_samples, n_snps = calls.shape
+    codes = np.zeros((n_snps, -(-n_samples // 4) * 4), dtype=np.uint8)
+    codes[:, :n_samples] = _BED_CODES[calls.T]
+    shifts = np.arange(0, 8, 2, dtype=np.uint8)
+    packed = np.bitwise_or.reduce(codes.reshape(n_snps, -1, 4) << shifts, axis=2)
+    return packed.astype(np.uint8).tobytes()

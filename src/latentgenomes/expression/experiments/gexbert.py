@@ -1,13 +1,17 @@
-"""Cancer types from few genes and labels: measured genes, restored genes and embeddings on the same splits.
+"""GexBERT pretrained in portions and judged after each, and cancer types told from few genes and labels.
 
-The test patients are those that the pretraining did not see. A cell is a draw of labelled training samples
-and of genes; every method of a cell gets the same samples and genes. Finished cells are kept as files.
+The pretraining has the task of `imputation` with seed 0: the same patients, genes and masks. A digest of its
+genes and training samples goes into the record of the weights. Types are told from measured genes, restored
+genes and embeddings; the test patients are those that the pretraining did not see. A cell is a draw of
+labelled training samples and of genes; every method of a cell gets the same. Finished cells are kept as
+files.
 """
 
+import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -29,14 +34,87 @@ from latentgenomes.core.provenance import replacing
 from latentgenomes.core.splits import check_disjoint
 from latentgenomes.expression.data.cohorts import ExpressionData
 from latentgenomes.expression.evaluate.restoration import (
+    Mask,
     classification_scores,
     gene_subsets,
+    imputation_scores,
+    impute,
     labels_per_class,
+    random_masks,
 )
+from latentgenomes.expression.experiments.imputation import ImputationTask, load_dataset, make_task
 from latentgenomes.expression.models.gexbert import GexBERT
 from latentgenomes.expression.models.gexbert_classifier import GexBERTClassifier
 from latentgenomes.expression.models.imputers import ExpressionImputer, RidgeImputer
 from latentgenomes.expression.models.mixture import MixtureImputer
+
+JUDGED_RATES = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+
+def pretraining_task(dataset: str = "mirna", *, seed: int = 0) -> ImputationTask:
+    """Patients, genes and masks of a pretraining; see `make_task`."""
+    by = "detected" if dataset == "mirna" else "variance"
+    return make_task(load_dataset(dataset), by=by, seed=seed)
+
+
+def task_digest(task: ImputationTask) -> str:
+    """SHA-256 of the names of genes and training samples."""
+    names = "\n".join([*map(str, task.train.columns), "", *map(str, task.train.index)])
+    return hashlib.sha256(names.encode()).hexdigest()
+
+
+def fresh_masks(
+    task: ImputationTask, rates: Sequence[float] = JUDGED_RATES, *, seeds: Sequence[int] = (0, 1, 2)
+) -> dict[tuple[float, int], Mask]:
+    """Masks of the test samples that no training has seen, by missing rate and seed."""
+    return {
+        (rate, seed): random_masks(
+            task.test.shape, rate, random_state=np.random.default_rng([seed, 7, round(100 * rate)])
+        )
+        for rate in rates
+        for seed in seeds
+    }
+
+
+def judge_imputers(
+    imputers: Mapping[str, Any], task: ImputationTask, masks: Mapping[tuple[float, int], Mask]
+) -> pd.DataFrame:
+    """Scores on the test samples of imputers fitted on frames: rate, seed, method, rmse, correlation."""
+    truth, records = task.test.to_numpy(), []
+    for (rate, seed), hidden in masks.items():
+        given = task.test.mask(hidden)
+        for name, imputer in imputers.items():
+            restored = impute(imputer, given)
+            found = imputation_scores(restored, truth, hidden, centre=task.centre, scale=task.scale)
+            records.append({"rate": rate, "seed": seed, "method": name, **found})
+    return pd.DataFrame.from_records(records)
+
+
+def pretrain_in_portions(
+    model: GexBERT, task: ImputationTask, *, stops: Sequence[int]
+) -> tuple[GexBERT, pd.DataFrame]:
+    """Train to each of `stops`, which increase, and judge there on one set of masks. Before the last step the
+    learning rate is still high, so a run that was planned to be that short would be better.
+    """
+    if model.checkpoint is None:
+        raise ValueError(
+            "A model that trains in portions must have a checkpoint, but it is None. Name a file."
+        )
+    kept = Path(model.checkpoint).with_suffix(".curve.csv")
+    curve = pd.read_csv(kept) if kept.is_file() and Path(model.checkpoint).is_file() else pd.DataFrame()
+    masks = fresh_masks(task, seeds=(0,))
+    for stop in stops:
+        if len(curve) and stop in set(curve["step"]) and stop != stops[-1]:
+            continue
+        fitted = clone(model).set_params(stop_at=stop).fit(task.train)
+        if not len(curve) or stop not in set(curve["step"]):
+            found = judge_imputers({"gexbert": fitted}, task, masks)[["rate", "rmse", "correlation"]]
+            seconds = fitted.history_["seconds"].iloc[-1]
+            curve = pd.concat([curve, found.assign(step=stop, seconds=seconds)], ignore_index=True)
+            with replacing(kept) as path:
+                curve.to_csv(path, index=False)
+    return fitted, curve[["step", "seconds", "rate", "rmse", "correlation"]]
+
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
@@ -45,15 +123,7 @@ ALL = 0  # labels a class: all of them
 
 @dataclass(frozen=True)
 class ClassificationTask:
-    """Samples with types, and which of them may be trained on.
-
-    Attributes
-    ----------
-    train, test : pandas.DataFrame of shape (n_samples, n_genes)
-        Expression, without NaN.
-    train_labels, test_labels : ndarray of str
-        Types.
-    """
+    """Expression without NaN, (n_samples, n_genes), and types of the samples to train on and to test on."""
 
     train: pd.DataFrame
     test: pd.DataFrame
@@ -63,16 +133,7 @@ class ClassificationTask:
 
 @dataclass(frozen=True)
 class Cell:
-    """One draw of labels and genes.
-
-    Attributes
-    ----------
-    n_labels : int
-        Labelled training samples a type; 0 takes all.
-    n_genes : int
-    draw : int
-        Seed of both draws. Fewer genes of a draw are among its more genes.
-    """
+    """One draw, of seed `draw`, of `n_labels` samples a type (0 takes all) and `n_genes` genes, nested."""
 
     n_labels: int
     n_genes: int
@@ -82,22 +143,8 @@ class Cell:
 def make_classification_task(
     data: ExpressionData, train: pd.Index, genes: pd.Index, *, label: str = "cohort"
 ) -> ClassificationTask:
-    """Take the samples named in `train` for training, and those of all other patients for the test.
-
-    Parameters
-    ----------
-    data : ExpressionData
-    train : pandas.Index
-        Names of the samples that a pretraining has seen.
-    genes : pandas.Index
-        Names of its genes.
-    label : str
-        Column of `data.samples` that holds the type.
-
-    Raises
-    ------
-    ValueError
-        If a patient is on both sides, or a type of the test samples is not among the training ones.
+    """Train on the samples named in `train`, which a pretraining saw, and test on all others, with types from
+    the column `label`. ValueError if a patient is on both sides, or a type only in the test.
     """
     rows = data.values.index.isin(train)
     patients = data.samples["patient"].to_numpy().astype(str)
@@ -128,10 +175,8 @@ def _raw(classifier: Callable[[int, int], Any]) -> Callable[..., Labels]:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What a method sees of a cell: full-width training and test samples, labels, positions of genes.
-
-    `imputer` gives an imputer by name, fitted to all training samples without their labels, as the pretrained
-    network was.
+    """What a method sees of a cell: full-width samples, labels, positions of genes, and imputers by name,
+    fitted to all training samples without their labels, as the pretrained network was.
     """
 
     train: Array
@@ -206,28 +251,8 @@ def classify(
     methods: Sequence[str] = tuple(METHODS),
     folder: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Score methods on cells.
-
-    Parameters
-    ----------
-    task : ClassificationTask
-    backbone : GexBERT
-        Pretrained on no test sample, with the genes of the task.
-    cells : sequence of Cell
-    methods : sequence of str
-        Of `METHODS`.
-    folder : str or Path, optional
-        Where finished scores are kept.
-
-    Returns
-    -------
-    DataFrame
-        n_labels, n_genes, draw, method, accuracy, macro_f1, seconds (CPU).
-
-    Raises
-    ------
-    ValueError
-        If a method is unknown.
+    """Score `METHODS` on cells: n_labels, n_genes, draw, method, accuracy, macro_f1, seconds (CPU). The
+    backbone has the genes of the task and has seen no test sample. Finished scores are kept in `folder`.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
@@ -280,22 +305,8 @@ def _score(
 
 
 def compare_with(scores: pd.DataFrame, baseline: str, *, score: str = "accuracy") -> pd.DataFrame:
-    """Paired comparison of every method with a baseline, for each number of labels and genes.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        From `classify`.
-    baseline : str
-        A method.
-    score : {"accuracy", "macro_f1"}
-
-    Returns
-    -------
-    DataFrame
-        n_labels, n_genes, then the columns of `latentgenomes.core.compare.paired_differences`. Each
-        method is compared over the draws that it shares with the baseline; draws share the test patients, so
-        that the test speaks of draws of genes and labels, not of other patients.
+    """Paired differences of every method to a baseline, over the draws that they share, for each number of
+    labels and genes. Draws share the test patients: the test speaks of draws, not of other patients.
     """
     parts = []
     settings = scores[["n_labels", "n_genes"]].drop_duplicates().sort_values(["n_labels", "n_genes"])
