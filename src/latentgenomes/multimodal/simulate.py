@@ -180,17 +180,6 @@ def _check_types(types: Mapping[str, TumourType], profiles: Sequence[str]) -> No
                 )
 
 
-def _cosmic(profile: str, names: Sequence[str]) -> pd.DataFrame:
-    table = cosmic_signatures(context=profile, genome=_GENOMES.get(profile, "GRCh37"))
-    unknown = [name for name in names if name not in table.index]
-    if unknown:
-        raise ValueError(
-            f"tumour_types must use signatures of COSMIC, but {profile} has no {list_names(unknown)}. "
-            "Pass signatures of your own, or change the names."
-        )
-    return table.loc[list(names)]
-
-
 def dirichlet_signatures(
     profile: str, names: Sequence[str], *, concentration: float = 0.1, random_state: int = 0
 ) -> pd.DataFrame:
@@ -329,7 +318,14 @@ def _spectra(
     profile: str, names: Sequence[str], signatures: Mapping[str, pd.DataFrame] | None
 ) -> pd.DataFrame:
     if signatures is None or profile not in signatures:
-        return _cosmic(profile, names)
+        table = cosmic_signatures(context=profile, genome=_GENOMES.get(profile, "GRCh37"))
+        unknown = [name for name in names if name not in table.index]
+        if unknown:
+            raise ValueError(
+                f"tumour_types must use signatures of COSMIC, but {profile} has no {list_names(unknown)}. "
+                "Pass signatures of your own, or change the names."
+            )
+        return table.loc[list(names)]
     table = check_profiles(signatures[profile], name=f"signatures of {profile}")
     missing = [name for name in names if name not in table.index]
     if missing or list(table.columns) != list(channels_of(profile)):

@@ -278,8 +278,7 @@ def project_recall(held_out: pd.DataFrame) -> pd.DataFrame:
 def mean_attention(
     attention: npt.ArrayLike, labels: Any, profiles: Sequence[str], *, layer: int = 0
 ) -> pd.DataFrame:
-    """Average attention (n_samples, n_layers, n_profiles, n_profiles) in a layer over the samples of each
-    type.
+    """Average attention (n_samples, n_layers, n_profiles, n_profiles) over the samples of each type.
 
     Attention says how much of one profile's value enters another's new row. It is not an importance: a row
     that is attended to may carry little, and a decoder may ignore it. Rows of a profile that a sample does

@@ -17,20 +17,10 @@ from latentgenomes.nn.estimator import TorchEstimator
 from latentgenomes.nn.train import Batch, TrainConfig, fit
 
 
-class Standardized(Protocol):
-    """A fitted model that knows how features were standardised."""
-
-    profile_lengths_: list[int]
-    mean_: np.ndarray
-    scale_: np.ndarray
-
-    def _device(self) -> torch.device: ...
-
-
 def standardized_batch(
-    model: Standardized, parts: Sequence[str], counts: np.ndarray, present: np.ndarray
+    model: Any, parts: Sequence[str], counts: np.ndarray, present: np.ndarray
 ) -> dict[str, Tensor]:
-    """What a network over profiles sees of checked samples.
+    """What a network over profiles sees of checked samples, standardised as a fitted model does.
 
     "standardized" (n, d), 0 where a profile is absent; "observed" (n, d), 1 or 0; "present" (n, k), bool.
     """

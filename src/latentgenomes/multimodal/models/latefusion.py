@@ -43,8 +43,10 @@ class LateFusionClassifier(ViewClassifier):
         Channels of every profile, in column order; see `MutEmbed`. The first should be SBS96.
     n_members : int
         Networks trained for each of the two views.
-    others : various
+    hidden, dropout, input_dropout, class_weighted, validation_fraction, device, random_state : various
         See `MLPEnsembleClassifier`, also for the fitted attributes; the members of the first view come first.
+    max_epochs, batch_size, learning_rate, patience : int, int, float, int
+        Training, see `latentgenomes.nn.train.TrainConfig`.
     """
 
     def __init__(
