@@ -119,8 +119,8 @@ def test_parameters_stand_once_and_what_was_changed_is_marked(soup, name):
     rows = {row.td.get_text(): row for row in table.select("tbody tr")}
     assert list(rows) == list(declared)
     marked = {key for key, row in rows.items() if row.select(".changed-mark")}
-    assert marked == {key for key in declared if key in CHANGED}
-    assert rows["output_dir"].select("td")[1].strong.get_text() == "out"
+    assert marked == {key for key in declared if key in CHANGED} - {"output_dir"}  # always another
+    assert rows["output_dir"].select("td")[1].get_text() == "out"
     if "catalog" in declared:
         assert rows["catalog"].select("td")[1].strong.get_text() == "my matrix.csv"
     code = " ".join(cell.get_text() for cell in soup.select(".cell_input"))

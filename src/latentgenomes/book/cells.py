@@ -102,7 +102,8 @@ def _declared(source: str) -> dict[str, Parameter]:
 def _run_block(declared: Mapping[str, Parameter], given: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     """HTML with the table of parameters and the line that says when, how long and with what it ran."""
     values = {name: given.get(name, parameter.default) for name, parameter in declared.items()}
-    changed = [name for name, parameter in declared.items() if values[name] != parameter.default]
+    place = {"output_dir": declared["output_dir"].default} if "output_dir" in declared else {}
+    changed = [name for name, value in {**values, **place}.items() if value != declared[name].default]
     rows = [_row(parameter, values[name], changed=name in changed) for name, parameter in declared.items()]
     said = {0: "No value differs from its default.", 1: "One value differs from its default; it is marked."}
     several = f"{len(changed)} values differ from their defaults; they are marked."
