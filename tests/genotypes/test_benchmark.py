@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "benchmarks" / "genotype_lines.py"
+SOURCE = Path(__file__).parents[2] / "benchmarks" / "genotypes.py"
 
 
 @pytest.fixture
-def lines():
-    spec = importlib.util.spec_from_file_location("genotype_lines", SOURCE)
+def lines(monkeypatch):
+    monkeypatch.syspath_prepend(SOURCE.parent)  # it stands on the file beside it
+    spec = importlib.util.spec_from_file_location("genotypes_benchmark", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
