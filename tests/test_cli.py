@@ -204,6 +204,77 @@ def test_extract_leaves_its_report(call, tmp_path):
     assert 'results = "."' in given[0]  # the folder can be moved with its report
 
 
+def test_samples_without_mutations_are_left_out_of_an_extraction(call, tmp_path):
+    counts = simulate_signature_catalogs(12, signatures=2, median_mutations=2000, random_state=1).counts
+    names = list(counts.index)
+    counts.loc[names[4:6]] = 0
+    counts.to_csv(tmp_path / "mine.csv")
+    words = ("extract", str(tmp_path / "mine.csv"), "--no-report", "--n-signatures", "2", "-o")
+    done = call(*words, str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert f"2 of 12 samples have no mutation ({names[4]!r}, {names[5]!r})." in done.stderr
+    exposures = pd.read_csv(tmp_path / "out" / "exposures.csv", index_col=0)
+    assert exposures.index.tolist() == names
+    assert (exposures.sum(axis=1) > 0).tolist() == [name not in names[4:6] for name in names]
+    counts.drop(index=names[4:6]).to_csv(tmp_path / "mine.csv")
+    assert call(*words, str(tmp_path / "without")).exit_code == 0
+    without = pd.read_csv(tmp_path / "without" / "exposures.csv", index_col=0)
+    pd.testing.assert_frame_equal(exposures.loc[without.index], without)
+    (counts * 0).to_csv(tmp_path / "mine.csv")
+    done = call(*words, str(tmp_path / "empty"))
+    assert done.exit_code == 2
+    assert (
+        done.stderr
+        == "Error: mine.csv must hold mutations, but all of its 12 samples have none. Check the file.\n"
+    )
+
+
+def test_calls_are_counted_and_then_refitted(call, tmp_path):
+    (tmp_path / "g.fa").write_text(">chr1\n" + "ACGTTGCAGG" * 20 + "\n")
+    rows = [f"1\t{10 * i + 2}\t.\tC\tT\t.\t{'PASS' if i else 'weak'}\t." for i in range(15)]
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (tmp_path / "P1.vcf").write_text(header + "\n".join([*rows, "1\t104\t.\tTT\tT\t.\t.\t.", ""]))
+    words = (
+        "count",
+        str(tmp_path / "P1.vcf"),
+        "--genome",
+        str(tmp_path / "g.fa"),
+        "-o",
+        str(tmp_path / "out"),
+    )
+    done = call(*words)
+    assert done.exit_code == 0, done.output
+    note = "1 call left out: the FILTER is not PASS (weak 1)."
+    assert done.stdout.splitlines() == [
+        "samples 1",
+        "SBS96 14",
+        "ID83 1",
+        "DBS78 0",
+        note,
+        str(tmp_path / "out"),
+    ]
+    assert (tmp_path / "out" / "notes.txt").read_text() == note + "\n"
+    assert pd.read_csv(tmp_path / "out" / "ID83.csv", index_col=0).loc["P1", "1:Del:T:1"] == 1
+    done = call(*words, "--all")
+    assert done.stdout.splitlines()[1] == "SBS96 15"
+    assert (tmp_path / "out" / "notes.txt").read_text() == ""
+    catalogue = str(tmp_path / "out" / "SBS96.csv")
+    assert call("refit", catalogue, "-o", str(tmp_path / "refit"), "--only", "SBS1,SBS5").exit_code == 0
+    for command in ("extract", "refit"):
+        done = call(command, str(tmp_path / "P1.vcf"), "-o", str(tmp_path / "no"))
+        assert done.exit_code == 2
+        assert (
+            f"latentgenomes count {tmp_path / 'P1.vcf'} --genome FASTA -o DIR, then use DIR/SBS96.csv"
+            in done.stderr
+        )
+    (tmp_path / "g.fa").write_text(">chr1\n" + "GGGGGGGGGG" * 20 + "\n")
+    done = call(*words[:-1], str(tmp_path / "no"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: Calls must be on the build of the genome, but 15 of 15 (100.0%)")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -29,6 +29,7 @@ HOMES = {
     "mudata": {"data"},
     "rdata": {"data", "mutations"},
     "cyvcf2": {"data", "mutations"},
+    "pyfaidx": {"mutations"},
     "bed_reader": {"data"},
     "msprime": {"simulate"},
     "stdpopsim": {"simulate"},

@@ -125,9 +125,9 @@ BAD_TABLES = {
         lambda f: f.rename(columns={"A[C>A]A": "A[C>A]AA"}),
         r"1 of 96 names are unknown: 'A\[C>A\]AA'\. Did you mean 'A\[C>A\]A'",
     ),
-    "purine": (
-        lambda f: f.rename(columns={"A[C>A]T": "A[G>T]T"}),
-        r"Did you mean 'A\[C>A\]T' for 'A\[G>T\]T'\?",
+    "both strands": (
+        lambda f: f.assign(**{"A[G>T]T": 1}),
+        r"channel once, but 1 come again: .* \('A\[C>A\]T' and 'A\[G>T\]T' are one channel\)",
     ),
     "extra": (
         lambda f: f.assign(xxxxxxxxx=1),

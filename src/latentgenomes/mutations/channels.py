@@ -117,6 +117,7 @@ def _sbs_spellings(label: str) -> Iterable[str]:
     yield f"{triplet}>{alt}"
     yield f"{triplet}>{five}{alt}{three}"
     yield f"{five}.{change[0]}.{alt}.{three}"  # R's make.names("A[C>A]A")
+    yield f"{change[0]}_{alt}.{triplet}"
 
 
 def _id_spellings(label: str) -> Iterable[str]:
@@ -145,28 +146,61 @@ def _spellings(context: str) -> dict[str, str]:
 def normalize_label(label: str, context: str) -> str | None:
     """Catalogue name of a channel, whatever the usual spelling it comes in; None for anything else.
 
-    For SBS96 ``A[C>A]A``, ``C>A,ACA``, ``C>A:ACA``, ``C>A ACA``, ``ACA>A`` or ``ACA>AAA``; for ID83
-    ``1:Del:C:0`` or ``DEL_C_1_0``; for DBS78 ``AC>CA`` or ``ACCA``; else the name in `CHANNELS`, in upper or
-    lower case. The columns of a table that spreads a name over several are joined with a comma. A
+    For SBS96 ``A[C>A]A``, ``C>A,ACA``, ``C>A:ACA``, ``C>A ACA``, ``C_A.ACA``, ``ACA>A`` or ``ACA>AAA``; for
+    ID83 ``1:Del:C:0`` or ``DEL_C_1_0``; for DBS78 ``AC>CA`` or ``ACCA``; else the name in `CHANNELS`, in any
+    case. The columns of a table that spreads a name over several are joined with a comma. A
     substitution on the purine strand is None: a file that holds one may count it apart from its pyrimidine
     partner.
     """
     return _spellings(context).get(label.strip().strip("\"'").strip().casefold())
 
 
-def _other_strand(label: str, context: str) -> str | None:
-    text = label.strip().upper()
-    if context == "SBS96" and len(text) == 7 and text[1] == "[" and text[5] == "]" and text[3] == ">":
-        five, ref, alt, three = (base.translate(_COMPLEMENT) for base in (text[0], text[2], text[4], text[6]))
-        return normalize_label(f"{three}[{ref}>{alt}]{five}", context)
-    if context == "DBS78" and len(text) == 5 and text[2] == ">":
-        return normalize_label(f"{reverse_complement(text[:2])}>{reverse_complement(text[3:])}", context)
-    return None
+@lru_cache
+def _other_spellings(context: str) -> dict[str, str]:
+    """Spellings on the strand whose names are not in the catalogue, with the names that are."""
+    generators = {"SBS96": _sbs_spellings, "DBS78": _dbs_spellings}
+    if context not in generators:
+        return {}
+    known, table = _spellings(context), {}
+    for label in channels_of(context):
+        if context == "SBS96":
+            five, ref, alt, three = (reverse_complement(label[i]) for i in (0, 2, 4, 6))
+            other = f"{three}[{ref}>{alt}]{five}"
+        else:
+            other = f"{reverse_complement(label[:2])}>{reverse_complement(label[3:])}"
+        for spelling in (other, *generators[context](other)):
+            if spelling.casefold() not in known:
+                table[spelling.casefold()] = label
+    return table
+
+
+def other_strand(label: str, context: str) -> str | None:
+    """Catalogue name of a substitution that is written on the strand without one, such as ``T[G>T]T``.
+
+    Parameters
+    ----------
+    label : str
+        In one of the spellings of `normalize_label`.
+    context : str
+        SBS96 or DBS78; other contexts have no second strand.
+
+    Returns
+    -------
+    str or None
+        Name of the same change in ``CHANNELS[context]``, or None for anything else.
+
+    Raises
+    ------
+    ValueError
+        If there is no such context.
+    """
+    channels_of(context)
+    return _other_spellings(context).get(label.strip().strip("\"'").strip().casefold())
 
 
 def nearest_label(label: str, context: str) -> str | None:
     """Channel that an unknown label may stand for: the same on the other strand, or a like spelling."""
-    other = _other_strand(label, context)
+    other = other_strand(label, context)
     if other is not None:
         return other
     table = _spellings(context)

@@ -4,6 +4,7 @@
 `refit`                exposures of known signatures, sparse, with presence calls
 `simulate`             catalogues with known signatures and exposures
 `read_catalog`         your own table of mutation counts
+`count_mutations`      such tables from calls: VCF, BCF, MAF
 `cosmic`               COSMIC's reference signatures
 `Extraction`           what `extract` gives: signatures, exposures, reason, matches
 `NegativeBinomialNMF`  the default of `extract`: counts that scatter more than Poisson

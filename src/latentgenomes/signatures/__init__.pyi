@@ -1,5 +1,6 @@
 from latentgenomes.mutations.catalogues import read_catalog
 from latentgenomes.mutations.cosmic import cosmic_signatures as cosmic
+from latentgenomes.mutations.count import count_mutations
 from latentgenomes.signatures import data, evaluate, experiments, figures, models
 from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF
 from latentgenomes.signatures.models.klnmf import KLNMF
@@ -21,6 +22,7 @@ __all__ = [
     "NegativeBinomialNMF",
     "SignerNMF",
     "cosmic",
+    "count_mutations",
     "data",
     "evaluate",
     "experiments",

@@ -1,12 +1,35 @@
-"""Commands of the study: extract and refit. Everything slow is imported when a command runs."""
+"""Commands of the study: count, extract and refit. Everything slow is imported when a command runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Catalogue = Annotated[Path, typer.Argument(help="Your matrix of mutation counts.")]
 Context = Annotated[str, typer.Option(help="SBS96, ID83, DBS78, CN48 or SV32.")]
+
+
+def count(
+    calls: Annotated[list[Path], typer.Argument(help="Files of calls (VCF, BCF, MAF, table), or folders.")],
+    genome: Annotated[Path, typer.Option("-g", "--genome", help="FASTA of the build that was called on.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for SBS96.csv, ID83.csv and DBS78.csv.")],
+    every: Annotated[bool, typer.Option("--all", help="Also calls that did not pass their filters.")] = False,
+) -> None:
+    """Count the mutations of your calls: one row a sample, as extract and refit read them."""
+    from latentgenomes.mutations.count import count_mutations
+
+    found = count_mutations(calls, genome, passed=not every)
+    found.save(out)
+    totals = {context: int(table.to_numpy().sum()) for context, table in found.tables.items()}
+    n_samples = len(next(iter(found.tables.values())))
+    typer.echo(f"samples {n_samples:,}")
+    for context, total in totals.items():
+        typer.echo(f"{context} {total:,}")
+    for note in found.notes:
+        typer.echo(note)
 
 
 def extract(
@@ -25,9 +48,10 @@ def extract(
     from latentgenomes.mutations.catalogues import read_catalog
     from latentgenomes.signatures.verbs.extract import extract_signatures
 
-    counts = read_catalog(catalog, context=context)
+    counts = read_catalog(catalog, context=context, on_empty="keep")
+    empty = _empty_samples(counts, catalog)
     found = extract_signatures(
-        counts,
+        counts.drop(index=empty),
         method=method,
         n_signatures=_numbers(n_signatures),
         random_state=seed,
@@ -35,6 +59,9 @@ def extract(
     )
     matches = found.matches(version=cosmic)
     found.save(out)
+    if empty:
+        with replacing(out / "exposures.csv") as path:
+            found.exposures.reindex(counts.index, fill_value=0.0).to_csv(path)
     with replacing(out / "matches.csv") as path:
         matches.to_csv(path, index=False)
     typer.echo(found.reason)
@@ -70,6 +97,25 @@ def refit(
     typer.echo(held.rename("samples").rename_axis("signature").to_string())
 
 
+def _empty_samples(counts: "pd.DataFrame", catalog: Path) -> list[str]:
+    """Samples without a mutation, named on stderr; ValueError when all are."""
+    from latentgenomes.core.checks import list_names
+
+    empty = [str(sample) for sample in counts.index[~counts.any(axis=1)]]
+    if len(empty) == len(counts):
+        raise ValueError(
+            f"{catalog.name} must hold mutations, but all of its {len(counts)} samples have none. "
+            "Check the file."
+        )
+    if empty:
+        typer.echo(
+            f"Left out of the extraction, with exposures of 0: {len(empty)} of {len(counts)} samples have no "
+            f"mutation ({list_names(empty)}).",
+            err=True,
+        )
+    return empty
+
+
 def _numbers(text: str) -> str | list[int]:
     """Numbers of signatures from "auto", "7" or "2-12"."""
     if text == "auto":
@@ -80,4 +126,4 @@ def _numbers(text: str) -> str | list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
-COMMANDS = (extract, refit)
+COMMANDS = (count, extract, refit)
