@@ -12,6 +12,8 @@ timing    CPU seconds for 2 to 25 signatures on 1000 x 96
 memory    peak memory on 20,000 x 96, in a process of its own
 quick     seconds of the quick preset on PCAWG
 chain     signeR's posterior from the default chains against a long reference chain
+halves    systems with their own number on both halves of the donors of six cancer types: what comes back
+consensus the consensus of subsets where the truth is known: numbers, F1, coverage of its 90% intervals
 posterior what signeR's default chains say of two scenarios: agreement, intervals, absent exposures
 """
 
@@ -35,7 +37,9 @@ from latentgenomes.signatures.data.published import load_islam
 from latentgenomes.signatures.evaluate import match_signatures, recovery
 from latentgenomes.signatures.experiments.cohorts import compare_generalisation
 from latentgenomes.signatures.experiments.comparison import compare_systems, load_truth
+from latentgenomes.signatures.experiments.halves import compare_halves
 from latentgenomes.signatures.experiments.refits import compare_refits
+from latentgenomes.signatures.models.consensus_nmf import ConsensusNMF
 from latentgenomes.signatures.models.signer import SignerNMF
 from latentgenomes.signatures.simulate import CatalogSettings, simulate_signature_catalogs
 from latentgenomes.signatures.verbs.extract import extract_signatures
@@ -62,9 +66,20 @@ SCATTER: dict[str, dict[str, Any]] = {
     "klnmf": {"n_restarts": 5, "n_signatures": list(range(2, 16))},
 }
 
+HALVES = {"consensus": "auto", "klnmf": list(range(2, 15))}
+KNOWN: tuple[tuple[list[str], int, float, Any], ...] = (
+    (["SBS1", "SBS2", "SBS3", "SBS5", "SBS18", "SBS40a"], 180, 4000.0, "poisson"),
+    (["SBS1", "SBS3", "SBS5", "SBS8", "SBS40a"], 200, 4000.0, "poisson"),
+    (["SBS1", "SBS4", "SBS13", "SBS17b"], 150, 4000.0, "poisson"),
+    (["SBS1", "SBS2", "SBS13", "SBS5", "SBS18"], 60, 1500.0, "poisson"),
+    (["SBS1", "SBS2", "SBS5", "SBS13", "SBS18", "SBS8"], 150, 5000.0, "negative_binomial"),
+    (["SBS1", "SBS4", "SBS5", "SBS7a", "SBS18"], 100, 10_000.0, "negative_binomial"),
+)
+
 Part = Callable[[], tuple[pd.DataFrame, dict[str, object], list[str]]]
 #: The functions and classes of the package that the parts call.
 CODE = (extract_signatures, compare_systems, compare_refits, compare_generalisation, recovery, SignerNMF)
+OWN_CODE = {"halves": (compare_halves,), "consensus": (extract_signatures, ConsensusNMF, recovery)}
 
 
 def cpu_seconds() -> float:
@@ -287,6 +302,67 @@ def scatter() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
     return pd.DataFrame(rows), {method: str(own) for method, own in SCATTER.items()}, [PCAWG]
 
 
+def halves() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """What comes back from the other half of the donors, six cancer types, two splits."""
+    pcawg, tables = load_pcawg(), []
+    for name in COHORTS:
+        counts = pcawg.counts[pcawg.metadata["histology"] == name]
+        table = compare_halves(counts, pcawg.metadata["donor"], HALVES, n_splits=2)
+        tables.append(table.assign(cohort=name))
+        print(tables[-1].round(3).to_string(index=False), flush=True)
+    return (
+        pd.concat(tables, ignore_index=True),
+        {"n_splits": 2} | {method: str(numbers) for method, numbers in HALVES.items()},
+        [PCAWG],
+    )
+
+
+def consensus() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
+    """The consensus of subsets on catalogues with a truth, Poisson noise and scatter."""
+    catalogs = {
+        f"{' '.join(names)}, {noise}": simulate_signature_catalogs(
+            n, signatures=names, median_mutations=median, noise=noise, random_state=0
+        )
+        for names, n, median, noise in KNOWN
+    }
+    rows = []
+    for name, truth in catalogs.items():
+        rows.append({"catalogue": name} | _consensus(truth.counts, truth.signatures, truth.exposures))
+        print(rows[-1], flush=True)
+    for number in (4, 1, 3, 2):
+        truth = load_islam(number)
+        drawn = np.random.default_rng(0).poisson(truth.counts)
+        counts = pd.DataFrame(drawn, index=truth.counts.index, columns=truth.counts.columns)
+        rows.append({"catalogue": f"islam_{number}"} | _consensus(counts, truth.signatures, truth.exposures))
+        print(rows[-1], flush=True)
+    files = [
+        f"signatures/synthetic_islam2022/Scenario_{n}.{p}.csv" for n in (1, 2, 3, 4) for p in ISLAM_PARTS
+    ]
+    return pd.DataFrame(rows), {"share_of_total": 0.05, "level": 0.9}, files
+
+
+def _consensus(counts: pd.DataFrame, signatures: pd.DataFrame, exposures: pd.DataFrame) -> dict[str, float]:
+    """Numbers, F1, and coverage and width of the intervals of exposures above 5% of a tumour."""
+    start = cpu_seconds()
+    found = extract_signatures(counts, method="consensus")
+    row = {"n_samples": len(counts), "n_true": len(signatures), "n_signatures": found.n_signatures}
+    told = found.signatures[found.support["verdict"] == "found"]
+    row |= {"n_found": len(told), "cpu_seconds": cpu_seconds() - start}
+    row["f1_0.9"] = recovery(found.signatures, signatures, [0.9])["f1"].item()
+    row["f1_0.9_found"] = recovery(told, signatures, [0.9])["f1"].item()
+    pairs = match_signatures(found.signatures, signatures)
+    pairs = pairs[pairs["cosine"] >= 0.9].set_index("signature")["reference"]
+    tidy = found.intervals(0.9)
+    tidy = tidy[tidy["signature"].isin(pairs.index)]
+    total = counts.sum(axis=1).reindex(tidy["sample"]).to_numpy()
+    reference = pairs.reindex(tidy["signature"])
+    true = exposures.stack().reindex(list(zip(tidy["sample"], reference, strict=True))).to_numpy()
+    large = true > 0.05 * total
+    inside = (tidy["lower"] <= true) & (true <= tidy["upper"])
+    width = (tidy["upper"] - tidy["lower"]) / total
+    return row | {"coverage": inside[large].mean(), "width": width[large].mean(), "n_intervals": large.sum()}
+
+
 def quick() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
     """Seconds of the quick preset on PCAWG, one thread, start and HTML page included."""
     with tempfile.TemporaryDirectory() as folder:
@@ -307,6 +383,8 @@ PARTS: dict[str, Part] = {
     "posterior": posterior,
     "pooled": pooled,
     "scatter": scatter,
+    "halves": halves,
+    "consensus": consensus,
 }
 
 
@@ -323,7 +401,7 @@ def store(name: str) -> None:
         data={file: hashes[file] for file in files},
         seed=0,
         seconds=time.perf_counter() - start,
-        code=CODE,
+        code=OWN_CODE.get(name, CODE),
     )
     print(table.round(3).to_string(index=False))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from latentgenomes import cli
@@ -57,6 +58,7 @@ def test_help_comes_without_arguments(call):
 
 def test_help_groups_the_commands_by_study_and_loads_nothing_slow():
     script = """import sys
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 from latentgenomes.cli import app
 print(CliRunner().invoke(app, ["--help"]).output)
@@ -288,3 +290,24 @@ def test_extract_refuses_in_one_line(call, tmp_path, options, message):
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_says_that_the_command_goes_on(call, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentgenomes.signatures.verbs.extract.extract_signatures", stop)
+    simulate_signature_catalogs(20, signatures=2, random_state=1).counts.to_csv(tmp_path / "mine.csv")
+    done = call("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"))
+    assert done.exit_code == 130
+    assert done.stderr == "Stopped. The same command goes on from what is finished in its folder.\n"
+
+
+def test_a_full_disk_is_one_line(call, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("latentgenomes.signatures.verbs.extract.extract_signatures", full)
+    simulate_signature_catalogs(20, signatures=2, random_state=1).counts.to_csv(tmp_path / "mine.csv")
+    done = call("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"))
+    assert (done.exit_code, done.stderr) == (1, "Error: I/O error: No space left on device\n")

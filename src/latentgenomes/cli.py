@@ -194,6 +194,9 @@ def _one_line_errors() -> Iterator[None]:
         except ValueError as error:  # what the user gave
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            typer.echo("Stopped. The same command goes on from what is finished in its folder.", err=True)
+            raise typer.Exit(130) from stop
         except _failures() as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
@@ -205,7 +208,9 @@ def _one_line_warning(message: Warning | str, *_: object) -> None:
 
 def _failures() -> tuple[type[Exception], ...]:
     """Errors of the surroundings; their modules are slow, and only a failure needs them."""
+    from safetensors import SafetensorError  # a full disk, too
+
     from latentgenomes.book.notebooks import NotebookError
     from latentgenomes.core.registry import DataError
 
-    return (DataError, NotebookError, ImportError, OSError)
+    return (DataError, NotebookError, ImportError, OSError, SafetensorError)

@@ -7,6 +7,7 @@
 `count_mutations`      such tables from calls: VCF, BCF, MAF
 `cosmic`               COSMIC's reference signatures
 `Extraction`           what `extract` gives: signatures, exposures, reason, matches
+`ConsensusNMF`         signatures that come back in subsets of the donors, with their support
 `NegativeBinomialNMF`  the default of `extract`: counts that scatter more than Poisson
 `GammaPoissonNMF`      sparse Bayesian NMF that finds its number of signatures
 `KLNMF`                NMF of the Kullback-Leibler divergence, as SigProfilerExtractor runs it

@@ -2,6 +2,7 @@ from latentgenomes.mutations.catalogues import read_catalog
 from latentgenomes.mutations.cosmic import cosmic_signatures as cosmic
 from latentgenomes.mutations.count import count_mutations
 from latentgenomes.signatures import data, evaluate, experiments, figures, models
+from latentgenomes.signatures.models.consensus_nmf import ConsensusNMF
 from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF
 from latentgenomes.signatures.models.klnmf import KLNMF
 from latentgenomes.signatures.models.muse_xae import MuseXAE
@@ -16,6 +17,7 @@ from latentgenomes.signatures.verbs.refit import refit_known as refit
 __all__ = [
     "KLNMF",
     "VAEMS",
+    "ConsensusNMF",
     "Extraction",
     "GammaPoissonNMF",
     "MuseXAE",

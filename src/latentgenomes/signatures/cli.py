@@ -36,7 +36,8 @@ def extract(
     catalog: Catalogue,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model; resumes there.")],
     method: Annotated[
-        str, typer.Option(help="negative_binomial, gamma_poisson, klnmf, vaems, muse_xae or signer.")
+        str,
+        typer.Option(help="negative_binomial, consensus, gamma_poisson, klnmf, vaems, muse_xae or signer."),
     ] = "negative_binomial",
     n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
     context: Context = "SBS96",

@@ -142,10 +142,7 @@ def _check_whole(data: bytes) -> None:
 def unpack(
     data: bytes, *, method: int, fingerprint: bytes, n_snps: int
 ) -> tuple[Header, npt.NDArray[np.uint32]]:
-    """Header and payload of a container; CodecError unless it is whole and this model's.
-
-    Nor may it name more calls than the payload can hold.
-    """
+    """Header and payload of a container; CodecError unless it is whole, this model's, and long enough."""
     data = bytes(data)
     _check_whole(data)
     start = len(MAGIC) + 2

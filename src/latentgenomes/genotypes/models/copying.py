@@ -204,7 +204,6 @@ class CopyingMixture(TorchEstimator):
         X : array of shape (n_panel, n_snps)
             Phased calls 0 and 1, -1 for missing; the two haplotypes of a person in neighbouring rows.
         y : None
-            Ignored.
 
         Raises
         ------
@@ -291,12 +290,7 @@ class CopyingMixture(TorchEstimator):
         Parameters
         ----------
         X : array of shape (n_haplotypes, n_snps)
-            Phased calls 0 and 1, -1 for missing. Where calls are missing is not counted.
-
-        Returns
-        -------
-        ndarray of shape (n_haplotypes,)
-            In bits.
+            Phased calls 0 and 1, -1 for missing, which cost nothing.
         """
         check_is_fitted(self)
         calls = check_values(validate_data(self, X, dtype=None, reset=False))
@@ -311,13 +305,5 @@ class CopyingMixture(TorchEstimator):
         return bits
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean log2 probability of a call that is not missing: minus the bits per SNP, so at most 0.
-
-        Parameters
-        ----------
-        X : array of shape (n_haplotypes, n_snps)
-            Phased calls 0 and 1, -1 for missing.
-        y : None
-            Ignored.
-        """
+        """Mean log2 probability of a call that is there: minus the bits per SNP, so at most 0; see `bits`."""
         return -float(self.bits(X).sum() / max((np.asarray(X) >= 0).sum(), 1))

@@ -111,7 +111,7 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         return bits
 
     def transform(self, X: Any, y: Any = None) -> Array:
-        """Latent variables of haplotypes: the mean of q(z | x).
+        """Latent variables of haplotypes, (n_haplotypes, n_latent x number of windows): the mean of q(z | x).
 
         Parameters
         ----------
@@ -119,10 +119,6 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
             Calls 0 and 1, -1 for missing.
         y : array of shape (n_haplotypes,) or str, optional
             Populations, for a conditional model. Without them each haplotype's likeliest is taken.
-
-        Returns
-        -------
-        ndarray of shape (n_haplotypes, n_latent x number of windows)
         """
         calls = self._calls(X)
         return self._posterior(calls, self._numbers(calls, y))[0]
@@ -243,29 +239,18 @@ class HaplotypeEstimator(TransformerMixin, TorchEstimator):
         return np.concatenate(parts)
 
     def impute(self, X: Any, y: Any = None) -> Calls:
-        """Fill missing calls with the likelier allele, given the latent variables of the others.
-
-        Parameters
-        ----------
-        X : array of shape (n_haplotypes, n_snps)
-            Calls 0 and 1, -1 for missing.
-        y : array of shape (n_haplotypes,) or str, optional
-            Populations, for a conditional model; see `transform`.
-        """
+        """Fill missing calls with the likelier allele, given the latent variables; see `transform`."""
         calls = self._calls(X)
         numbers = self._numbers(calls, y)
         return self._generate(self._posterior(calls, numbers)[0], numbers, np.full(calls.shape, 0.5), calls)
 
     def bits(self, X: Any, y: Any = None, *, n_draws: int = 1) -> Array:
-        """Upper bound on the code length of every haplotype (n_haplotypes,), in bits. The model is not
-        counted.
+        """Upper bound on the code length of every haplotype, in bits; the model is not counted.
 
         Parameters
         ----------
-        X : array of shape (n_haplotypes, n_snps)
-            Calls 0 and 1, -1 for missing, which cost nothing.
-        y : array of shape (n_haplotypes,) or str, optional
-            Populations, for a conditional model; see `transform`.
+        X, y
+            As in `transform`. A missing call costs nothing.
         n_draws : int
             Draws of z; 1 gives a draw of the negative ELBO, more give the tighter importance-weighted bound.
         """

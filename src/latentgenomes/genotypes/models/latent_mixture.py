@@ -52,11 +52,9 @@ class LatentMixture:
 def fit_latent_mixture(
     latent: Array, population: npt.NDArray[np.int64], n_components: int, *, seed: int
 ) -> LatentMixture:
-    """Fit a mixture to draws (n_draws, n_latent) of q(z | x), for each population (n_draws,), all 0 without
-    any.
+    """Fit a mixture to draws (n_draws, n_latent) of q(z | x), for each population; all 0 without populations.
 
-    A population gets at most n_components Gaussians, so that each has four draws or more for each latent
-    variable.
+    Of at most n_components Gaussians each has four draws or more for each latent variable.
     """
     parts = []
     for number in np.unique(population):

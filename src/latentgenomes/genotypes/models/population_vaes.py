@@ -108,17 +108,13 @@ class PopulationVAEs(ClassifierMixin, BaseEstimator):
         return self
 
     def bits(self, X: Any) -> npt.NDArray[np.float64]:
-        """Cost of every haplotype under every population's model, in bits: the bound or the reconstruction
-        error.
+        """Bound or reconstruction error, in bits, under every population's model: (n_haplotypes,
+        n_populations).
 
         Parameters
         ----------
         X : array of shape (n_haplotypes, n_snps)
             Calls 0 and 1, -1 for missing.
-
-        Returns
-        -------
-        ndarray of shape (n_haplotypes, n_populations)
         """
         check_is_fitted(self)
         calls = check_values(validate_data(self, X, dtype=None, reset=False))

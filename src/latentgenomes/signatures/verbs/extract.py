@@ -13,6 +13,7 @@ import pandas as pd
 
 from latentgenomes.core.checks import check_counts, list_names
 from latentgenomes.core.provenance import replacing
+from latentgenomes.signatures.models.consensus_nmf import FOUND
 from latentgenomes.signatures.models.extractor import SignatureExtractor
 from latentgenomes.signatures.models.gamma_poisson import evidence
 from latentgenomes.signatures.models.klnmf import refit
@@ -40,7 +41,7 @@ def extract_signatures(
     counts : DataFrame of shape (n_samples, n_channels)
         Whole mutation counts, one row a sample, with labelled rows and columns.
     method : str
-        "negative_binomial", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer".
+        "negative_binomial", "consensus", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer".
     n_signatures : "auto", int or iterable of int
         "auto" tries 2 to 25, an iterable its own numbers; a single number is taken as it is.
     n_restarts : int, optional
@@ -140,14 +141,27 @@ def _by_elimination(
     fixed = len(candidates) == 1
     bounds = {"n_signatures": max(candidates), "eliminate": not fixed}
     bounds |= {} if fixed else {"min_signatures": min(candidates)}
+    if "extend" in system.estimator().get_params():  # only a range that nobody asked for may grow
+        bounds |= {"extend": max(candidates) == min(_MOST, *counts.shape)}
     model, seconds = _fit(system, counts, {**options, **bounds}, store, "elimination")
     path = pd.DataFrame(vars(model)["path_"]).set_index("n_signatures").sort_index()
     table = path.drop(columns="evidence").rename(columns={"penalised_evidence": "evidence"})
     table = table[(table.index >= min(candidates)) & (table.index <= max(candidates))].assign(seconds=seconds)
     reason = f"{candidates[0]} was asked for." if fixed else system.rule(table, {}).reason
-    if getattr(model, "dispersion_", 0.0) > 0:
+    if hasattr(model, "support_"):
+        reason = f"{reason} {_reason_of_consensus(model)}"
+    elif getattr(model, "dispersion_", 0.0) > 0:
         reason = _reason_under_scatter(model, fixed)
     return Extraction(model, counts, table, reason)
+
+
+def _reason_of_consensus(model: SignatureExtractor) -> str:
+    """How many of the signatures came back in subsets of the donors."""
+    found, subsets = vars(model)["found_"], len(vars(model)["subset_signatures_"])
+    support = f"came back in {FOUND:.0%} or more of {subsets} subsets of the donors"
+    if found.all():
+        return f"All {len(found)} signatures {support}: all are found."
+    return f"{found.sum()} of {len(found)} signatures {support}: these are found, the others possible."
 
 
 def _reason_under_scatter(model: SignatureExtractor, fixed: bool) -> str:

@@ -13,6 +13,7 @@ from latentgenomes.mutations.channels import CHANNELS
 from latentgenomes.mutations.cosmic import cosmic_signatures
 from latentgenomes.signatures.evaluate import match_signatures
 from latentgenomes.signatures.figures.extraction import plot_selection
+from latentgenomes.signatures.models.consensus_nmf import FOUND, ConsensusNMF
 from latentgenomes.signatures.models.extractor import SignatureExtractor
 from latentgenomes.signatures.models.refitting import decompose
 from latentgenomes.signatures.verbs.intervals import exposure_intervals
@@ -74,6 +75,16 @@ class Extraction:
         values = getattr(self.model, "stability_", np.full(self.n_signatures, np.nan))
         return pd.Series(values, index=self.signatures.index, name="stability")
 
+    @property
+    def support(self) -> pd.DataFrame:
+        """Share of the subsets of donors in which a signature came back, and its verdict: found or possible.
+
+        NaN and "" for a system that searches no subsets.
+        """
+        support = np.asarray(getattr(self.model, "support_", np.full(self.n_signatures, np.nan)))
+        words = np.where(support >= FOUND, "found", np.where(np.isnan(support), "", "possible"))
+        return pd.DataFrame({"support": support, "verdict": words}, index=self.signatures.index)
+
     def intervals(self, level: float = 0.9, *, n_repeats: int = 2, random_state: int = 0) -> pd.DataFrame:
         """Intervals for all exposures that carry the error of the signatures too.
 
@@ -92,9 +103,13 @@ class Extraction:
         DataFrame
             One row per sample and signature: sample, signature, exposure, lower, upper, in mutations.
         """
-        lower, upper = exposure_intervals(
-            self.model, self.exposures, level=level, n_repeats=n_repeats, random_state=random_state
-        )
+        if isinstance(self.model, ConsensusNMF):
+            ends = self.model.exposure_intervals(self.counts, level)
+            lower, upper = (pd.DataFrame(end, self.exposures.index, self.exposures.columns) for end in ends)
+        else:
+            lower, upper = exposure_intervals(
+                self.model, self.exposures, level=level, n_repeats=n_repeats, random_state=random_state
+            )
         tidy = self.exposures.rename_axis("sample").reset_index()
         tidy = tidy.melt("sample", var_name="signature", value_name="exposure")
         return tidy.assign(lower=lower.to_numpy().T.ravel(), upper=upper.to_numpy().T.ravel())
@@ -133,6 +148,7 @@ class Extraction:
             "catalogue": self.counts,
             "selection": self.selection,
             "stability": self.stability.to_frame(),
+            "support": self.support,
         }
         for name, table in tables.items():
             with replacing(folder / f"{name}.csv") as path:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from latentgenomes.signatures.models.consensus_nmf import ConsensusNMF
 from latentgenomes.signatures.models.extractor import SignatureExtractor
 from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF
 from latentgenomes.signatures.models.klnmf import KLNMF
@@ -147,6 +148,7 @@ SYSTEMS: dict[str, System] = {
     "negative_binomial": System(
         NegativeBinomialNMF, lambda table, _: choose_highest(table, "evidence"), True
     ),
+    "consensus": System(ConsensusNMF, lambda table, _: choose_highest(table, "evidence"), True),
     "gamma_poisson": System(GammaPoissonNMF, lambda table, _: choose_highest(table, "evidence"), True),
     "klnmf": System(
         KLNMF,

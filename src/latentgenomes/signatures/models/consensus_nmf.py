@@ -1,0 +1,324 @@
+r"""Signatures that come back: the sparse search on all donors and on many subsets of them.
+
+One search, however good, finds one of many sets of signatures that explain a cohort about equally well. On
+the other half of the donors it finds another. So the search of
+`latentgenomes.signatures.models.gamma_poisson` is run on all donors and on B random subsets of them, and
+`latentgenomes.signatures.models.agreement` keeps what the runs agree on. The search would take scatter for
+structure. So no sample shows it more mutations than leave the scatter below the Poisson noise of a channel of
+average weight,
+
+.. math:: T_n = \frac{1}{\varphi} \exp\Big(-\sum_m p_{nm} \log p_{nm}\Big), \qquad
+    p_{nm} = \frac{r_{nm}}{\sum_m r_{nm}}.
+
+With the signatures fixed, exposures and their prior are inferred, and the counts may scatter:
+
+.. math::
+    x_{nm} \sim \text{NegBin}\Big(\sum_k e_{nk} s_{km}, \varphi\Big), \qquad
+    \text{support}_k = \frac{1}{B} \sum_b 1\big[\max_j \cos(s_k, s_{bj}) \ge 0.9\big].
+
+A signature with support 0.7 or more is *found*: another cohort of this kind would show it too. The others are
+*possible*.
+
+| symbol | name in code | shape |
+|---|---|---|
+| $x$ | `counts` | (n, m) |
+| $s$ | `components_` | (k, m), rows sum to 1 |
+| $s_b$ | `subset_signatures_` | (B, k, m), the partners in every subset |
+| $e$ | `training_exposures_` | (n, k), mutations |
+| $\varphi$ | `dispersion_` | scalar, 0 for Poisson counts |
+| $T$ | `limits` | (n,), mutations |
+| $\text{support}$ | `support_` | (k,), in 0..1 |
+
+References
+----------
+Meinshausen & Buehlmann 2010, J. R. Stat. Soc. B 72:417 (stability selection). Breiman 1996, Machine Learning
+24:123 (means over resampled fits).
+"""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from scipy.special import entr
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from latentgenomes.nn.train import progress
+from latentgenomes.signatures.models.agreement import Agreement, agree
+from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF, _limit, _penalised
+from latentgenomes.signatures.models.negative_binomial import _scatters, _updated, fit_dispersion
+from latentgenomes.signatures.models.spike_slab import Catalogue, infer
+
+FOUND = 0.7  # support from which a signature is promised to come back
+_SPARE = 8  # signatures that a subset may hold beyond those of all donors
+_SUBSET_CYCLES = 4
+_LARGEST_SUBSET = 600
+_N_LIMITS = 4  # searches on all donors, at most, each with quieter counts
+_AS_MANY = 0.8  # share of the mutations that must go for another search to be worth it
+_REFIT_UPDATES = 200
+_SUBSET_UPDATES = 100
+_OPENED = 1e-3  # share of a sample's mutations
+_TINY = 1e-12
+
+
+class ConsensusNMF(GammaPoissonNMF):
+    """Sparse NMF of all donors and of subsets of them: signatures that come back, each with its support.
+
+    Parameters
+    ----------
+    n_signatures, eliminate, min_signatures, n_restarts, max_iter, tol
+        Of each search, see `GammaPoissonNMF`; on subsets with at most 4 cycles.
+    extend : bool
+        With `eliminate`, double the largest number while the search ends there.
+    n_subsets : int
+        Subsets of the donors that are searched too.
+    share : float in (0, 1)
+        Share of the donors in a subset; at most 600 of them.
+    max_mutations : float or None
+        The largest cap; None takes the median of the totals.
+    device, random_state
+        As in `GammaPoissonNMF`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_signatures, n_channels)
+        Signatures, rows sum to 1, from the largest total exposure down.
+    support_ : ndarray of shape (n_signatures,)
+        Share of the subsets in which the signature came back at a cosine of 0.9.
+    found_ : ndarray of bool of shape (n_signatures,)
+        Support of 0.7 or more.
+    subset_signatures_ : ndarray of shape (n_subsets, n_signatures, n_channels)
+        Every subset's version of the signatures; the signature itself where it holds none alike.
+    cap_ : float
+        Median of the mutations that samples showed to the searches.
+    dispersion_ : float
+        Variance = rate + dispersion * rate^2; 0 where the counts are no more than Poisson.
+    evidence_ : float
+        Penalised evidence of the signatures, in nats.
+    path_ : DataFrame
+        As in `GammaPoissonNMF`, of the search on all donors.
+
+    Notes
+    -----
+    Rows are taken for donors: keep one sample of each. The other attributes are those of `GammaPoissonNMF`.
+    """
+
+    cap_: float
+
+    def __init__(
+        self,
+        n_signatures: int = 25,
+        *,
+        eliminate: bool = True,
+        min_signatures: int = 1,
+        n_restarts: int = 1,
+        max_iter: int = 10,
+        tol: float = 5.0,
+        extend: bool = True,
+        n_subsets: int = 20,
+        share: float = 0.6,
+        max_mutations: float | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(
+            n_signatures,
+            eliminate=eliminate,
+            min_signatures=min_signatures,
+            n_restarts=n_restarts,
+            max_iter=max_iter,
+            tol=tol,
+            max_mutations=max_mutations,
+            device=device,
+            random_state=random_state,
+        )
+        self.extend = extend
+        self.n_subsets = n_subsets
+        self.share = share
+
+    def _extract(self, counts: np.ndarray) -> None:
+        if not isinstance(self.n_subsets, Integral) or self.n_subsets < 2:
+            raise ValueError(f"n_subsets must be a whole number >= 2, but {self.n_subsets!r} came.")
+        if not 0.0 < self.share < 1.0:
+            raise ValueError(f"share must lie between 0 and 1, but {self.share!r} came.")
+        seeds = self._seeds(self.n_subsets + 1)
+        totals = counts.sum(1)
+        cap = float(np.median(totals[totals > 0])) if self.max_mutations is None else self.max_mutations
+        shown = _limit(counts, cap)[0]
+        for _ in range(_N_LIMITS):
+            whole = self._search_all(shown, cap, seeds[0])
+            rates = np.maximum(whole.transform(counts) @ whole.components_, _TINY)
+            limits = np.minimum(quiet_totals(counts, rates), cap)
+            fewer = counts / np.maximum(totals / limits, 1.0)[:, None]
+            if fewer.sum() > _AS_MANY * shown.sum():
+                break
+            shown = fewer
+        self.cap_ = float(np.median(shown.sum(1)[totals > 0]))
+        self.path_, self.restarts_, self.n_iter_ = whole.path_, whole.restarts_, whole.n_iter_
+        asked = self.n_signatures if not (self.eliminate and self.extend) else counts.shape[1]
+        fits = self._search_subsets(shown, min(len(whole.components_) + _SPARE, asked), cap, seeds[1:])
+        self._settle(counts, shown, agree(whole.components_, fits, most=asked))
+
+    def _search_all(self, counts: np.ndarray, cap: float, seed: int) -> GammaPoissonNMF:
+        """The search on all donors, with a range that grows while the largest number is the best."""
+        most, possible = self.n_signatures, min(counts.shape[1], int((counts.sum(1) > 0).sum()))
+        whole = self._search(counts, most, self.max_iter, cap, seed)
+        while self.eliminate and self.extend and len(whole.components_) == most < possible:
+            most = 2 * most
+            whole = self._search(counts, most, self.max_iter, cap, seed)
+        return whole
+
+    def _search_subsets(
+        self, counts: np.ndarray, most: int, cap: float, seeds: list[int]
+    ) -> list[np.ndarray]:
+        """Signatures of the search on each subset of the donors."""
+        filled = np.flatnonzero(counts.sum(1) > 0)
+        size = max(min(round(self.share * len(filled)), _LARGEST_SUBSET), 2)
+        cycles = min(self.max_iter, _SUBSET_CYCLES)
+        fits = []
+        for seed in progress(seeds, "subsets of donors", unit="subset"):
+            rows = np.random.RandomState(seed).permutation(filled)[:size]
+            fits.append(self._search(counts[rows], min(most, size), cycles, cap, seed).components_)
+        return fits
+
+    def _search(self, counts: np.ndarray, most: int, max_iter: int, cap: float, seed: int) -> GammaPoissonNMF:
+        return GammaPoissonNMF(
+            most,
+            eliminate=self.eliminate,
+            min_signatures=min(self.min_signatures, most),
+            n_restarts=self.n_restarts,
+            max_iter=max_iter,
+            tol=self.tol,
+            max_mutations=cap,
+            device=self.device,
+            random_state=seed,
+        ).fit(counts)
+
+    def _settle(self, counts: np.ndarray, shown: np.ndarray, found: Agreement) -> None:
+        """Infer the exposures of the signatures, their prior and the scatter."""
+        catalogue = Catalogue.of(shown, self._device(), torch.float64)
+        rows = torch.from_numpy(found.signatures).to(catalogue.counts)
+        factors = infer(catalogue, rows.unsqueeze(0))
+        self.evidence_ = _penalised(catalogue, factors)
+        self.components_ = found.signatures
+        self.n_signatures_ = len(found.signatures)
+        self.prior_shape_ = factors.shape[0].cpu().numpy()
+        self.prior_rate_ = factors.rate[0].cpu().numpy()
+        self.prevalence_ = factors.prevalence[0].cpu().numpy()
+        self.dispersion_ = 0.0
+        exposures = self._exposures(counts)
+        rates = np.maximum(exposures @ self.components_, _TINY)
+        if _scatters(counts, rates):
+            self.dispersion_ = fit_dispersion(counts, rates)
+            exposures = self._exposures(counts)
+        order = self._keep(self.components_, exposures)
+        for name in ("prior_shape_", "prior_rate_", "prevalence_"):
+            setattr(self, name, getattr(self, name)[order])
+        self.support_ = found.support[order]
+        self.found_ = self.support_ >= FOUND
+        self.subset_signatures_ = found.partners[:, order]
+
+    def _exposures(self, counts: np.ndarray) -> np.ndarray:
+        exposures = super()._exposures(counts)
+        if self.dispersion_ > 0:
+            for _ in range(_REFIT_UPDATES):
+                exposures = _updated(counts, exposures, self.components_, self.dispersion_)
+        return exposures
+
+    def exposure_intervals(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Intervals of the exposures, in mutations, that carry the error of the signatures.
+
+        Two variances add up. That of the counts is the inverse information of all exposures of a sample at
+        once, with the signatures held fixed and none of them taken for absent. That of the signatures is the
+        delete-d jackknife over the subsets of donors: the variance of the exposures under their signatures,
+        times share / (1 - share).
+
+        Parameters
+        ----------
+        X : array or DataFrame of shape (n_samples, n_channels)
+            Mutation counts >= 0, with the channels of the fit.
+        level : float in (0, 1)
+            Nominal probability within.
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_samples, n_signatures)
+
+        Raises
+        ------
+        ValueError
+            If `level` is outside (0, 1).
+
+        References
+        ----------
+        Shao & Wu 1989, Ann. Stat. 17:1176 (the delete-d jackknife).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level must lie in (0, 1), but {level!r} came. Use 0.9 for 90% intervals.")
+        counts = self._check(X)
+        exposures = self._exposures(counts)
+        variance = inverse_information(counts, exposures, self.components_, self.dispersion_)
+        variance += self._variance_of_signatures(counts, exposures)
+        half = stats.norm.ppf((1.0 + level) / 2.0) * np.sqrt(variance)
+        return np.maximum(exposures - half, 0.0), exposures + half
+
+    def _variance_of_signatures(self, counts: np.ndarray, exposures: np.ndarray) -> np.ndarray:
+        """Variance of the exposures that comes from the signatures, (n, k)."""
+        start = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True)) * (exposures > 0)
+        found = []
+        for signatures in self.subset_signatures_:
+            values = start
+            for _ in range(_SUBSET_UPDATES):
+                values = _updated(counts, values, signatures, self.dispersion_)
+            found.append(values)
+        used = min(self.share, _LARGEST_SUBSET / len(self.training_exposures_))
+        return np.asarray(np.var(found, axis=0) * used / (1.0 - used))
+
+    def sample(
+        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
+        """Draw new catalogues: a training sample's exposures, then counts with the learnt dispersion.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+        random_state : int, RandomState or None
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_channels)
+            Whole counts.
+        """
+        check_is_fitted(self)
+        if self.dispersion_ == 0 or n_samples < 1:
+            return super().sample(n_samples, random_state=random_state)
+        rng = check_random_state(random_state)
+        rows = rng.randint(len(self.training_exposures_), size=n_samples)
+        rates = self._sampled_exposures(rows, rng) @ self.components_
+        return rng.poisson(rates * rng.gamma(1.0 / self.dispersion_, self.dispersion_, size=rates.shape))
+
+
+def inverse_information(
+    counts: np.ndarray, exposures: np.ndarray, signatures: np.ndarray, dispersion: float
+) -> np.ndarray:
+    """Variance of exposures of greatest likelihood under fixed signatures, none of them absent, (n, k)."""
+    opened = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True))
+    rates = np.maximum(opened @ signatures, 1e-6)
+    k = len(signatures)
+    products = (signatures[:, None] * signatures[None]).reshape(k * k, -1)
+    information = ((1.0 / (rates + dispersion * rates**2)) @ products.T).reshape(-1, k, k)
+    own = np.einsum("nkk->nk", information)
+    information += (1e-8 * own + _TINY)[:, :, None] * np.eye(k)
+    return np.einsum("nkk->nk", np.linalg.inv(information))
+
+
+def quiet_totals(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Totals, in mutations, (n,), at which the scatter of a sample's counts is as large as Poisson noise."""
+    if not _scatters(counts, rates):
+        return np.full(len(counts), np.inf)
+    shares = rates / rates.sum(1, keepdims=True)
+    return np.asarray(np.exp(entr(shares).sum(1)) / fit_dispersion(counts, rates))
