@@ -311,3 +311,16 @@ def test_a_full_disk_is_one_line(call, tmp_path, monkeypatch):
     simulate_signature_catalogs(20, signatures=2, random_state=1).counts.to_csv(tmp_path / "mine.csv")
     done = call("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"))
     assert (done.exit_code, done.stderr) == (1, "Error: I/O error: No space left on device\n")
+
+
+def test_refit_leaves_its_report(call, tmp_path):
+    truth = simulate_signature_catalogs(20, signatures=["SBS1", "SBS5", "SBS13"], random_state=1)
+    truth.counts.to_csv(tmp_path / "mine.csv")
+    out = tmp_path / "out"
+    done = call("refit", str(tmp_path / "mine.csv"), "-o", str(out), "--only", "SBS1,SBS5,SBS13,SBS3")
+    assert done.exit_code == 0, done.output
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 1
+    assert "SBS13" in page
+    assert str(tmp_path) not in page
+    assert nbformat.read(out / "report.ipynb", as_version=4).cells
