@@ -13,7 +13,7 @@ memory    peak memory on 20,000 x 96, in a process of its own
 quick     seconds of the quick preset on PCAWG
 chain     signeR's posterior from the default chains against a long reference chain
 halves    systems with their own number on both halves of the donors of six cancer types: what comes back
-consensus the consensus of subsets where the truth is known: numbers, F1, coverage of its 90% intervals
+consensus the consensus of halves where the truth is known: numbers, F1, coverage of its 90% intervals
 posterior what signeR's default chains say of two scenarios: agreement, intervals, absent exposures
 """
 
@@ -303,22 +303,22 @@ def scatter() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
 
 
 def halves() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
-    """What comes back from the other half of the donors, six cancer types, two splits."""
+    """What comes back from the other half of the donors, six cancer types, three splits."""
     pcawg, tables = load_pcawg(), []
     for name in COHORTS:
         counts = pcawg.counts[pcawg.metadata["histology"] == name]
-        table = compare_halves(counts, pcawg.metadata["donor"], HALVES, n_splits=2)
+        table = compare_halves(counts, pcawg.metadata["donor"], HALVES, n_splits=3)
         tables.append(table.assign(cohort=name))
         print(tables[-1].round(3).to_string(index=False), flush=True)
     return (
         pd.concat(tables, ignore_index=True),
-        {"n_splits": 2} | {method: str(numbers) for method, numbers in HALVES.items()},
+        {"n_splits": 3} | {method: str(numbers) for method, numbers in HALVES.items()},
         [PCAWG],
     )
 
 
 def consensus() -> tuple[pd.DataFrame, dict[str, object], list[str]]:
-    """The consensus of subsets on catalogues with a truth, Poisson noise and scatter."""
+    """The consensus of halves on catalogues with a truth, Poisson noise and scatter."""
     catalogs = {
         f"{' '.join(names)}, {noise}": simulate_signature_catalogs(
             n, signatures=names, median_mutations=median, noise=noise, random_state=0

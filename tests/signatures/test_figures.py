@@ -23,6 +23,7 @@ from latentgenomes.mutations.layouts import LAYOUTS
 from latentgenomes.mutations.spectra import plot_residuals, plot_signatures, plot_spectrum
 from latentgenomes.signatures.evaluate import cosine_similarity, match_signatures, recovery
 from latentgenomes.signatures.figures.extraction import plot_exposures, plot_matches, plot_recovery
+from latentgenomes.signatures.figures.halves import plot_halves
 
 RNG = np.random.default_rng(0)
 CLASSES = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
@@ -445,3 +446,23 @@ def test_errors_of_the_other_figures_say_what_came_and_where():
         plot_paired(comparison[comparison["verdict"] != "baseline"])
     with pytest.raises(ValueError, match=r"n_colours must lie in 0\.\.24, but is 25"):
         colours(25)
+
+
+def test_halves_are_drawn_by_cohort_with_means_and_single_splits():
+    table = pd.DataFrame(
+        {
+            "cohort": ["A", "A", "B", "B"] * 2,
+            "method": ["ours", "theirs"] * 4,
+            "split": [0] * 4 + [1] * 4,
+            "among": [0.8, 0.4, 0.6, 0.7, 1.0, 0.6, 0.4, 0.9],
+        }
+    )
+    ax = plot_halves(table, value="among", label="share")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["A", "B"]  # by the last method
+    large = {
+        one.get_label(): one.get_offsets() for one in ax.collections if not one.get_label().startswith("_")
+    }
+    np.testing.assert_allclose(large["ours"], [[0.9, 0], [0.5, 1]])
+    np.testing.assert_allclose(large["theirs"], [[0.5, 0], [0.8, 1]])
+    with pytest.raises(ValueError, match=r"lacks \['cohort'\]"):
+        plot_halves(table.drop(columns="cohort"), value="among", label="share")

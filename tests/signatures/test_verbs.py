@@ -22,7 +22,9 @@ def truth():
 
 @pytest.fixture(scope="module")
 def found(truth):
-    return extract_signatures(truth.counts, n_signatures=range(2, 8), n_restarts=1)
+    return extract_signatures(
+        truth.counts, n_signatures=range(2, 8), n_restarts=1, settings={"n_pairs": 2, "max_iter": 2}
+    )
 
 
 def test_the_default_finds_number_and_signatures_of_a_simulation(found, truth):
@@ -41,8 +43,13 @@ def scattered():
     )
 
 
-def test_the_default_is_not_misled_by_scatter_and_says_so(scattered, tmp_path):
-    run = {"n_signatures": range(2, 11), "n_restarts": 1, "settings": {"max_iter": 2}}
+def test_the_negative_binomial_is_not_misled_by_scatter_and_says_so(scattered, tmp_path):
+    run = {
+        "method": "negative_binomial",
+        "n_signatures": range(2, 11),
+        "n_restarts": 1,
+        "settings": {"max_iter": 2},
+    }
     result = extract_signatures(scattered.counts, **run)
     assert result.n_signatures == 4
     assert result.reason.startswith("Counts scatter more than Poisson counts do (dispersion 0.0")
@@ -60,7 +67,12 @@ def test_the_default_is_not_misled_by_scatter_and_says_so(scattered, tmp_path):
 
 
 def test_where_every_cap_finds_the_same_the_reason_says_so(scattered):
-    run = {"n_signatures": range(4, 6), "n_restarts": 1, "settings": {"max_iter": 1, "n_caps": 1}}
+    run = {
+        "method": "negative_binomial",
+        "n_signatures": range(4, 6),
+        "n_restarts": 1,
+        "settings": {"max_iter": 1, "n_caps": 1},
+    }
     result = extract_signatures(scattered.counts, **run)
     assert f"At every cap on the mutations of a sample, {result.n_signatures} signatures" in result.reason
 

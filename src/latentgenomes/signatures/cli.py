@@ -37,8 +37,8 @@ def extract(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model; resumes there.")],
     method: Annotated[
         str,
-        typer.Option(help="negative_binomial, consensus, gamma_poisson, klnmf, vaems, muse_xae or signer."),
-    ] = "negative_binomial",
+        typer.Option(help="consensus, negative_binomial, gamma_poisson, klnmf, vaems, muse_xae or signer."),
+    ] = "consensus",
     n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
     context: Context = "SBS96",
     cosmic: Annotated[str, typer.Option(help="Version of COSMIC to name signatures by.")] = "3.4",

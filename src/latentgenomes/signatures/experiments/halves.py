@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from latentgenomes.core.splits import grouped_split
 from latentgenomes.mutations.cosmic import cosmic_signatures
-from latentgenomes.signatures.evaluate import match_signatures
+from latentgenomes.signatures.evaluate import log_likelihood_per_mutation, match_signatures
+from latentgenomes.signatures.models.klnmf import refit
 from latentgenomes.signatures.verbs.extract import extract_signatures
 from latentgenomes.signatures.verbs.extraction import Extraction
 
 _ALIKE = 0.9
+_LEAST_RATE = 1e-6  # mutations; nothing is impossible
 
 
 def compare_halves(
@@ -27,7 +30,9 @@ def compare_halves(
     calls found; all signatures where it makes no difference. One row per split and method: split, method,
     reported (both halves), back (pairs of reported ones at a cosine of 0.9), among (their share), anywhere
     (share of the reported ones with a partner anywhere in the other result), whole and whole_back (of all
-    signatures), and cosmic (signatures of both results with a partner in COSMIC 3.4).
+    signatures), cosmic (signatures of both results with a partner in COSMIC 3.4), and unseen (nats per
+    mutation of the other donors: exposures by a common refit to half of their mutations, scored on the other
+    half).
     """
     cosmic, rows = cosmic_signatures(), []
     for split in range(n_splits):
@@ -38,8 +43,19 @@ def compare_halves(
                 extract_signatures(half[half.any(axis=1)], method=method, n_signatures=numbers)
                 for half in halves
             )
-            rows.append({"split": split, "method": method} | _agreement(first, second, cosmic))
+            row = {"split": split, "method": method} | _agreement(first, second, cosmic)
+            row["unseen"] = (_unseen(first, halves[1], split) + _unseen(second, halves[0], split)) / 2
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _unseen(extraction: Extraction, counts: pd.DataFrame, seed: int) -> float:
+    """Log-likelihood per mutation of one half of every sample's mutations, with exposures from the other."""
+    filled = counts[counts.any(axis=1)]
+    given = np.random.default_rng(seed).binomial(filled.to_numpy().astype(int), 0.5)
+    part = pd.DataFrame(given, index=filled.index, columns=filled.columns)
+    rates = refit(part, extraction.signatures) @ extraction.signatures
+    return log_likelihood_per_mutation(filled - part, rates.clip(lower=_LEAST_RATE))
 
 
 def _agreement(first: Extraction, second: Extraction, cosmic: pd.DataFrame) -> dict[str, float]:

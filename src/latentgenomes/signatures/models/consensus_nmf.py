@@ -1,11 +1,12 @@
-r"""Signatures that come back: the sparse search on all donors and on many subsets of them.
+r"""Signatures that come back: searches on all donors and on both halves of many divisions of them.
 
-One search, however good, finds one of many sets of signatures that explain a cohort about equally well. On
-the other half of the donors it finds another. So the search of
-`latentgenomes.signatures.models.gamma_poisson` is run on all donors and on B random subsets of them, and
-`latentgenomes.signatures.models.agreement` keeps what the runs agree on. The search would take scatter for
-structure. So no sample shows it more mutations than leave the scatter below the Poisson noise of a channel of
-average weight,
+One search, however good, finds one of many sets of signatures that explain a cohort about equally well. In
+another cohort it finds another. So the sparse search of `latentgenomes.signatures.models.gamma_poisson` is
+run on all donors and on both halves of P divisions of them, and `latentgenomes.signatures.models.agreement`
+keeps what the runs agree on. The sparse search has errors of its own: it prefers few exposures. So plain NMF
+of the halves, which errs in other ways, has as many votes, with the number of signatures of the search on all
+donors. And both take the counts for Poisson: where these scatter more, no sample shows more mutations than
+leave the scatter below the Poisson noise of a channel of average weight,
 
 .. math:: T_n = \frac{1}{\varphi} \exp\Big(-\sum_m p_{nm} \log p_{nm}\Big), \qquad
     p_{nm} = \frac{r_{nm}}{\sum_m r_{nm}}.
@@ -13,17 +14,16 @@ average weight,
 With the signatures fixed, exposures and their prior are inferred, and the counts may scatter:
 
 .. math::
-    x_{nm} \sim \text{NegBin}\Big(\sum_k e_{nk} s_{km}, \varphi\Big), \qquad
-    \text{support}_k = \frac{1}{B} \sum_b 1\big[\max_j \cos(s_k, s_{bj}) \ge 0.9\big].
+    x_{nm} \sim \text{NegBin}\Big(\sum_k e_{nk} s_{km}, \varphi\Big).
 
-A signature with support 0.7 or more is *found*: another cohort of this kind would show it too. The others are
-*possible*.
+A signature that comes back in 40% of the pairs of halves or more is *found*: another cohort of this kind
+and size would show it too. The others are *possible*.
 
 | symbol | name in code | shape |
 |---|---|---|
 | $x$ | `counts` | (n, m) |
 | $s$ | `components_` | (k, m), rows sum to 1 |
-| $s_b$ | `subset_signatures_` | (B, k, m), the partners in every subset |
+| $s_b$ | `half_signatures_` | (b, k, m), the partners in every half |
 | $e$ | `training_exposures_` | (n, k), mutations |
 | $\varphi$ | `dispersion_` | scalar, 0 for Poisson counts |
 | $T$ | `limits` | (n,), mutations |
@@ -31,8 +31,8 @@ A signature with support 0.7 or more is *found*: another cohort of this kind wou
 
 References
 ----------
-Meinshausen & Buehlmann 2010, J. R. Stat. Soc. B 72:417 (stability selection). Breiman 1996, Machine Learning
-24:123 (means over resampled fits).
+Shah & Samworth 2013, J. R. Stat. Soc. B 75:55 (complementary pairs). Breiman 1996, Machine Learning 24:123
+(means over resampled fits).
 """
 
 from numbers import Integral
@@ -48,34 +48,35 @@ from sklearn.utils.validation import check_is_fitted
 from latentgenomes.nn.train import progress
 from latentgenomes.signatures.models.agreement import Agreement, agree
 from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF, _limit, _penalised
+from latentgenomes.signatures.models.klnmf import factorize
 from latentgenomes.signatures.models.negative_binomial import _scatters, _updated, fit_dispersion
 from latentgenomes.signatures.models.spike_slab import Catalogue, infer
 
-FOUND = 0.7  # support from which a signature is promised to come back
-_SPARE = 8  # signatures that a subset may hold beyond those of all donors
-_SUBSET_CYCLES = 4
-_LARGEST_SUBSET = 600
+FOUND = 0.4  # support from which a signature is promised to come back
+_SPARE = 8  # signatures that a half may hold beyond those of all donors
+_CYCLES = {True: 4, False: 1}  # of the search on a half, where counts scatter and where they do not
+_LARGEST_HALF = 600
+_NMF_UPDATES = 1000
+_NMF_TOL = 1e-4
 _N_LIMITS = 4  # searches on all donors, at most, each with quieter counts
 _AS_MANY = 0.8  # share of the mutations that must go for another search to be worth it
 _REFIT_UPDATES = 200
-_SUBSET_UPDATES = 100
+_HALF_UPDATES = 100
 _OPENED = 1e-3  # share of a sample's mutations
 _TINY = 1e-12
 
 
 class ConsensusNMF(GammaPoissonNMF):
-    """Sparse NMF of all donors and of subsets of them: signatures that come back, each with its support.
+    """Sparse NMF of all donors and of halves of them: signatures that come back, each with its support.
 
     Parameters
     ----------
     n_signatures, eliminate, min_signatures, n_restarts, max_iter, tol
-        Of each search, see `GammaPoissonNMF`; on subsets with at most 4 cycles.
+        Of each search, see `GammaPoissonNMF`; on halves with at most 4 cycles, or 1 where counts are Poisson.
     extend : bool
         With `eliminate`, double the largest number while the search ends there.
-    n_subsets : int
-        Subsets of the donors that are searched too.
-    share : float in (0, 1)
-        Share of the donors in a subset; at most 600 of them.
+    n_pairs : int
+        Divisions of the donors in two halves, of at most 600 each, that are searched too.
     max_mutations : float or None
         The largest cap; None takes the median of the totals.
     device, random_state
@@ -86,11 +87,11 @@ class ConsensusNMF(GammaPoissonNMF):
     components_ : ndarray of shape (n_signatures, n_channels)
         Signatures, rows sum to 1, from the largest total exposure down.
     support_ : ndarray of shape (n_signatures,)
-        Share of the subsets in which the signature came back at a cosine of 0.9.
+        Share of the pairs of halves that agree on the signature, at a cosine of 0.8.
     found_ : ndarray of bool of shape (n_signatures,)
-        Support of 0.7 or more.
-    subset_signatures_ : ndarray of shape (n_subsets, n_signatures, n_channels)
-        Every subset's version of the signatures; the signature itself where it holds none alike.
+        Support of 0.4 or more.
+    half_signatures_ : ndarray of shape (n_fits, n_signatures, n_channels)
+        Every half's version of the signatures; the signature itself where it holds none alike.
     cap_ : float
         Median of the mutations that samples showed to the searches.
     dispersion_ : float
@@ -106,6 +107,7 @@ class ConsensusNMF(GammaPoissonNMF):
     """
 
     cap_: float
+    half_size_: int
 
     def __init__(
         self,
@@ -117,8 +119,7 @@ class ConsensusNMF(GammaPoissonNMF):
         max_iter: int = 10,
         tol: float = 5.0,
         extend: bool = True,
-        n_subsets: int = 20,
-        share: float = 0.6,
+        n_pairs: int = 10,
         max_mutations: float | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -135,30 +136,30 @@ class ConsensusNMF(GammaPoissonNMF):
             random_state=random_state,
         )
         self.extend = extend
-        self.n_subsets = n_subsets
-        self.share = share
+        self.n_pairs = n_pairs
 
     def _extract(self, counts: np.ndarray) -> None:
-        if not isinstance(self.n_subsets, Integral) or self.n_subsets < 2:
-            raise ValueError(f"n_subsets must be a whole number >= 2, but {self.n_subsets!r} came.")
-        if not 0.0 < self.share < 1.0:
-            raise ValueError(f"share must lie between 0 and 1, but {self.share!r} came.")
-        seeds = self._seeds(self.n_subsets + 1)
+        if not isinstance(self.n_pairs, Integral) or self.n_pairs < 1:
+            raise ValueError(f"n_pairs must be a whole number >= 1, but {self.n_pairs!r} came.")
+        seeds = self._seeds(self.n_pairs + 1)
         totals = counts.sum(1)
         cap = float(np.median(totals[totals > 0])) if self.max_mutations is None else self.max_mutations
         shown = _limit(counts, cap)[0]
         for _ in range(_N_LIMITS):
             whole = self._search_all(shown, cap, seeds[0])
             rates = np.maximum(whole.transform(counts) @ whole.components_, _TINY)
-            limits = np.minimum(quiet_totals(counts, rates), cap)
-            fewer = counts / np.maximum(totals / limits, 1.0)[:, None]
+            quiet = quiet_totals(counts, rates)
+            fewer = counts / np.maximum(totals / np.minimum(quiet, cap), 1.0)[:, None]
             if fewer.sum() > _AS_MANY * shown.sum():
                 break
             shown = fewer
         self.cap_ = float(np.median(shown.sum(1)[totals > 0]))
         self.path_, self.restarts_, self.n_iter_ = whole.path_, whole.restarts_, whole.n_iter_
         asked = self.n_signatures if not (self.eliminate and self.extend) else counts.shape[1]
-        fits = self._search_subsets(shown, min(len(whole.components_) + _SPARE, asked), cap, seeds[1:])
+        halves = self._halves(shown, seeds[1:])
+        k, cycles = len(whole.components_), min(self.max_iter, _CYCLES[bool(np.isfinite(quiet).all())])
+        fits = self._search_halves(halves, min(k + _SPARE, asked), cycles, cap, seeds[1:])
+        fits += self._factorise_halves(halves, k, seeds[1:])
         self._settle(counts, shown, agree(whole.components_, fits, most=asked))
 
     def _search_all(self, counts: np.ndarray, cap: float, seed: int) -> GammaPoissonNMF:
@@ -170,18 +171,31 @@ class ConsensusNMF(GammaPoissonNMF):
             whole = self._search(counts, most, self.max_iter, cap, seed)
         return whole
 
-    def _search_subsets(
-        self, counts: np.ndarray, most: int, cap: float, seeds: list[int]
-    ) -> list[np.ndarray]:
-        """Signatures of the search on each subset of the donors."""
+    def _halves(self, counts: np.ndarray, seeds: list[int]) -> list[np.ndarray]:
+        """Counts of the halves of every division, one after the other."""
         filled = np.flatnonzero(counts.sum(1) > 0)
-        size = max(min(round(self.share * len(filled)), _LARGEST_SUBSET), 2)
-        cycles = min(self.max_iter, _SUBSET_CYCLES)
+        self.half_size_ = max(min(len(filled) // 2, _LARGEST_HALF), 1)
+        orders = [np.random.RandomState(seed).permutation(filled) for seed in seeds]
+        size = self.half_size_
+        return [counts[rows] for order in orders for rows in (order[:size], order[-size:])]
+
+    def _search_halves(
+        self, halves: list[np.ndarray], most: int, cycles: int, cap: float, seeds: list[int]
+    ) -> list[np.ndarray]:
+        """Signatures of the search on each half."""
         fits = []
-        for seed in progress(seeds, "subsets of donors", unit="subset"):
-            rows = np.random.RandomState(seed).permutation(filled)[:size]
-            fits.append(self._search(counts[rows], min(most, size), cycles, cap, seed).components_)
+        for number, half in enumerate(progress(halves, "halves of the donors", unit="half")):
+            fits.append(self._search(half, min(most, len(half)), cycles, cap, seeds[number // 2]).components_)
         return fits
+
+    def _factorise_halves(self, halves: list[np.ndarray], n: int, seeds: list[int]) -> list[np.ndarray]:
+        """Signatures of plain NMF of each half."""
+        stacked = torch.from_numpy(np.stack(halves)).to(self._device(), torch.float32)
+        starts = [seed + turn for seed in seeds for turn in range(2)]
+        found = factorize(stacked, n, seeds=starts, max_iter=_NMF_UPDATES, tol=_NMF_TOL, accelerated=True)[
+            0
+        ].double()
+        return list((found / found.sum(-1, keepdim=True)).cpu().numpy())
 
     def _search(self, counts: np.ndarray, most: int, max_iter: int, cap: float, seed: int) -> GammaPoissonNMF:
         return GammaPoissonNMF(
@@ -218,7 +232,7 @@ class ConsensusNMF(GammaPoissonNMF):
             setattr(self, name, getattr(self, name)[order])
         self.support_ = found.support[order]
         self.found_ = self.support_ >= FOUND
-        self.subset_signatures_ = found.partners[:, order]
+        self.half_signatures_ = found.partners[:, order]
 
     def _exposures(self, counts: np.ndarray) -> np.ndarray:
         exposures = super()._exposures(counts)
@@ -232,8 +246,8 @@ class ConsensusNMF(GammaPoissonNMF):
 
         Two variances add up. That of the counts is the inverse information of all exposures of a sample at
         once, with the signatures held fixed and none of them taken for absent. That of the signatures is the
-        delete-d jackknife over the subsets of donors: the variance of the exposures under their signatures,
-        times share / (1 - share).
+        delete-d jackknife over the halves: the variance of the exposures under their signatures, times
+        h / (n - h) for h of n donors in a half.
 
         Parameters
         ----------
@@ -268,12 +282,12 @@ class ConsensusNMF(GammaPoissonNMF):
         """Variance of the exposures that comes from the signatures, (n, k)."""
         start = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True)) * (exposures > 0)
         found = []
-        for signatures in self.subset_signatures_:
+        for signatures in self.half_signatures_:
             values = start
-            for _ in range(_SUBSET_UPDATES):
+            for _ in range(_HALF_UPDATES):
                 values = _updated(counts, values, signatures, self.dispersion_)
             found.append(values)
-        used = min(self.share, _LARGEST_SUBSET / len(self.training_exposures_))
+        used = self.half_size_ / len(self.training_exposures_)
         return np.asarray(np.var(found, axis=0) * used / (1.0 - used))
 
     def sample(

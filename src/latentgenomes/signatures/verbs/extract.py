@@ -27,7 +27,7 @@ _RULED = 0.5  # share of all mutations in one sample that is worth a warning
 def extract_signatures(
     counts: pd.DataFrame,
     *,
-    method: str = "negative_binomial",
+    method: str = "consensus",
     n_signatures: str | int | Iterable[int] = "auto",
     n_restarts: int | None = None,
     random_state: int = 0,
@@ -41,7 +41,7 @@ def extract_signatures(
     counts : DataFrame of shape (n_samples, n_channels)
         Whole mutation counts, one row a sample, with labelled rows and columns.
     method : str
-        "negative_binomial", "consensus", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer".
+        "consensus", "negative_binomial", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer".
     n_signatures : "auto", int or iterable of int
         "auto" tries 2 to 25, an iterable its own numbers; a single number is taken as it is.
     n_restarts : int, optional
@@ -156,9 +156,9 @@ def _by_elimination(
 
 
 def _reason_of_consensus(model: SignatureExtractor) -> str:
-    """How many of the signatures came back in subsets of the donors."""
-    found, subsets = vars(model)["found_"], len(vars(model)["subset_signatures_"])
-    support = f"came back in {FOUND:.0%} or more of {subsets} subsets of the donors"
+    """How many of the signatures came back from the other half of the donors."""
+    found, pairs = vars(model)["found_"], vars(model)["n_pairs"]
+    support = f"came back in {FOUND:.0%} or more of {pairs} pairs of halves of the donors"
     if found.all():
         return f"All {len(found)} signatures {support}: all are found."
     return f"{found.sum()} of {len(found)} signatures {support}: these are found, the others possible."

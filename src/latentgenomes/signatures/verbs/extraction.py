@@ -77,9 +77,9 @@ class Extraction:
 
     @property
     def support(self) -> pd.DataFrame:
-        """Share of the subsets of donors in which a signature came back, and its verdict: found or possible.
+        """Share of the pairs of halves of the donors that agree on a signature; verdict found or possible.
 
-        NaN and "" for a system that searches no subsets.
+        NaN and "" for a system that searches no halves.
         """
         support = np.asarray(getattr(self.model, "support_", np.full(self.n_signatures, np.nan)))
         words = np.where(support >= FOUND, "found", np.where(np.isnan(support), "", "possible"))
