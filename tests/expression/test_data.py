@@ -73,7 +73,10 @@ def test_a_table_is_read_in_either_orientation_with_any_separator(tmp_path, mark
     path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
     data = read_expression(path, genes=SYMBOLS)
     pd.testing.assert_frame_equal(data.values, table.astype(np.float32), check_names=False)
-    assert data.notes[0] == f"genes in {'rows' if in_rows else 'columns'}: their names are genes of the model"
+    assert (
+        data.notes[0]
+        == f"genes in {'rows' if in_rows else 'columns'}: their names are genes of the model or reference"
+    )
     assert data.unit == "log2"
     assert "scale found: log2; kept" in data.notes
     assert data.samples["patient"].tolist() == ["P0", "P1", "P2"]

@@ -16,6 +16,7 @@ from latentgenomes.core.provenance import replacing
 from latentgenomes.expression.data.gene_names import KINDS_OF_GENES, genes_in_rows, kinds
 
 _CELLS = 4_000_000  # read at a time
+MANY = 50_000_000  # values, which are held in single precision
 _LARGE, _LARGE_ZIPPED = 200_000_000, 60_000_000  # bytes
 _TEXTS = (".csv", ".tsv", ".txt", ".tab")
 
@@ -148,7 +149,10 @@ def read_anndata(path: Path, layer: str = "") -> tuple[pd.DataFrame, Form, list[
             "--layer (layer=... in Python)."
         )
     sparse = hasattr(stored, "toarray")
-    values = np.asarray(stored.toarray() if sparse else stored, dtype=np.float64)
+    size = stored.shape[0] * stored.shape[1]
+    values = np.asarray(
+        stored.toarray() if sparse else stored, dtype=np.float64 if size < MANY else np.float32
+    )
     genes, notes = _gene_labels(whole.var, [str(name) for name in whole.var_names])
     table = pd.DataFrame(values, index=whole.obs_names.astype(str), columns=genes)
     notes.insert(0, f"values of {f'layer {layer}' if layer else 'X'}" + _others(layers, layer))
@@ -194,7 +198,7 @@ def write_like(table: pd.DataFrame, form: Form, folder: Path, stem: str, var: pd
             _write_anndata(table, form, path, var)
         else:
             shown = table.T if form.in_rows else table
-            shown.rename_axis(form.corner or None, axis=0).to_csv(path, sep=form.mark)
+            shown.rename_axis(form.corner or None, axis=0).to_csv(path, sep=form.mark, float_format="%.15g")
     return target
 
 

@@ -165,8 +165,12 @@ def _in_a_row(names: Sequence[str]) -> bool:
     return 2 * steps > len(names)
 
 
-def genes_in_rows(rows: Sequence[str], columns: Sequence[str]) -> tuple[bool, str]:
-    """Whether the rows are genes, and why. ValueError where the names do not tell."""
+def genes_in_rows(
+    rows: Sequence[str], columns: Sequence[str], *, option: str = "orientation"
+) -> tuple[bool, str]:
+    """Whether the rows are genes, and why. ValueError, with the name of the option, where the names do not
+    tell.
+    """
     found = [pd.Series(kinds(axis)) for axis in (rows, columns)]
     genes = [float(axis.isin(KINDS_OF_GENES).mean()) for axis in found]
     patients = [float((axis == "patient").mean()) for axis in found]
@@ -179,7 +183,7 @@ def genes_in_rows(rows: Sequence[str], columns: Sequence[str]) -> tuple[bool, st
     raise ValueError(
         f"Either rows or columns must have names of genes, but the names do not tell: {genes[0]:.0%} of "
         f"{len(rows)} rows ({list_names(list(rows)[:3])}, ...) and {genes[1]:.0%} of {len(columns)} columns "
-        f"({list_names(list(columns)[:3])}, ...) are. Say which with --orientation genes_in_rows or "
+        f"({list_names(list(columns)[:3])}, ...) are. Say which with --{option} genes_in_rows or "
         "genes_in_columns (orientation=... in Python)."
     )
 

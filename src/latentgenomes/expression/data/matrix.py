@@ -15,7 +15,7 @@ import pandas as pd
 
 from latentgenomes.core.checks import list_names
 from latentgenomes.expression.data.cohorts import ExpressionData
-from latentgenomes.expression.data.files import Form, read_anndata, read_text
+from latentgenomes.expression.data.files import MANY, Form, read_anndata, read_text
 from latentgenomes.expression.data.gene_names import (
     ENSEMBL,
     PAIR,
@@ -71,7 +71,7 @@ def own_matrix(values: pd.DataFrame, form: Form, *, scale: Scale = "auto") -> Ow
             f"Every sample must come once, but {len(twice)} come again: {list_names(twice)}. "
             "Rename or merge them."
         )
-    array = values.to_numpy(dtype=np.float64 if values.size < 50_000_000 else np.float32)
+    array = values.to_numpy(dtype=np.float64 if values.size < MANY else np.float32)
     if np.isinf(array).any():
         row, column = np.argwhere(np.isinf(array))[0]
         raise ValueError(
@@ -228,9 +228,12 @@ def read_own(
     scale: Scale = "auto",
     genes: Sequence[str] | None = None,
     layer: str = "",
+    axis: str = "orientation",
     dtype: npt.DTypeLike = np.float64,
 ) -> OwnMatrix:
-    """Read a matrix with the way back to its form; see `read_expression`. A text table is held as `dtype`."""
+    """Read a matrix with the way back to its form; see `read_expression`. A text table is held as `dtype`;
+    `axis` is what the command line calls the orientation.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be a file, but there is none at {path}. Check the spelling.")
@@ -252,7 +255,7 @@ def read_own(
         table, mark, corner = read_text(path, dtype)
         in_rows, why = orientation == "genes_in_rows", "as given"
         if orientation == "auto" and table.size:
-            in_rows, why = _found(table, genes)
+            in_rows, why = _found(table, genes, axis)
         notes = [f"genes in {'rows' if in_rows else 'columns'}: {why}"]
         table = table.T if in_rows else table
         form = Form(path.name, in_rows, mark, corner)
@@ -261,15 +264,15 @@ def read_own(
     return replace(own, data=replace(own.data, notes=(*notes, *named, *own.data.notes)))
 
 
-def _found(table: pd.DataFrame, genes: Sequence[str] | None) -> tuple[bool, str]:
+def _found(table: pd.DataFrame, genes: Sequence[str] | None, option: str) -> tuple[bool, str]:
     """Whether rows are genes, and why: by the genes of a model, then by the names."""
     rows, columns = [str(name) for name in table.index], [str(name) for name in table.columns]
     if genes is not None:
         known = set(genes)
         n_rows, n_columns = (sum(name in known for name in axis) for axis in (rows, columns))
         if n_rows != n_columns:
-            return n_rows > n_columns, "their names are genes of the model"
-    return genes_in_rows(rows, columns)
+            return n_rows > n_columns, "their names are genes of the model or reference"
+    return genes_in_rows(rows, columns, option=option)
 
 
 def match_genes(ours: Sequence[str], theirs: Sequence[str]) -> Positions:
