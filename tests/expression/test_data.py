@@ -21,11 +21,10 @@ from latentgenomes.expression.data.cohorts import (
     one_tumour_each,
     read_mirna_cohort,
 )
+from latentgenomes.expression.data.gene_names import gene_name_kind
 from latentgenomes.expression.data.matrix import (
     align_genes,
     check_expression,
-    detect_scale,
-    gene_name_kind,
     name_genes,
     read_expression,
 )
@@ -38,6 +37,7 @@ from latentgenomes.expression.data.outcomes import (
     load_tcga_outcomes,
     read_clinical,
 )
+from latentgenomes.expression.data.scales import detect_scale
 
 PAIRED_FILES = [f"expression/metagsca/{cancer}.RData" for cancer in PAIRED_CANCERS]
 ZSCORE_FILES = [f"expression/porpoise/tcga_{cohort.lower()}_all_clean.csv.zip" for cohort in SURVIVAL_COHORTS]
@@ -73,7 +73,10 @@ def test_a_table_is_read_in_either_orientation_with_any_separator(tmp_path, mark
     path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
     data = read_expression(path, genes=SYMBOLS)
     pd.testing.assert_frame_equal(data.values, table.astype(np.float32), check_names=False)
-    assert data.notes[0] == f"genes in {'rows' if in_rows else 'columns'}: their names are genes of the model"
+    assert (
+        data.notes[0]
+        == f"genes in {'rows' if in_rows else 'columns'}: their names are genes of the model or reference"
+    )
     assert data.unit == "log2"
     assert "scale found: log2; kept" in data.notes
     assert data.samples["patient"].tolist() == ["P0", "P1", "P2"]
@@ -122,7 +125,8 @@ def test_an_anndata_file_is_read(tmp_path):
         anndata.AnnData(stored, obs=obs, var=var).write_h5ad(tmp_path / "m.h5ad")
         again = read_expression(tmp_path / "m.h5ad")
         pd.testing.assert_frame_equal(again.values, table, check_names=False)
-        assert again.notes[0] == "genes in columns: an AnnData file has them there"
+        assert again.notes[0] == "values of X"
+        assert any(note.startswith("genes in columns: 100% of the columns are") for note in again.notes)
         assert again.samples["patient"].tolist() == list(table.index)
 
 
@@ -158,10 +162,10 @@ def test_what_cannot_be_used_is_left_out_and_counted():
     assert "P3" not in data.values.index
     np.testing.assert_allclose(data.values["TP53"], before.iloc[:, 1].drop("P3"), rtol=1e-6)
     assert data.notes[:4] == (
-        "1 of 8 genes left out: copies with a lower mean",
-        "1 of 8 genes left out: missing in every sample",
-        "1 of 6 samples left out: every gene missing",
-        "1 of 8 genes left out: constant",
+        "1 of 8 genes left out: copies with a lower mean ('TP53')",
+        "1 of 8 genes left out: missing in every sample ('EMPTY')",
+        "1 of 8 genes left out: constant ('CONSTANT')",
+        "1 of 6 samples left out: every gene missing ('P3')",
     )
     # Of a single sample every gene is constant, and kept.
     assert check_expression(matrix(0, 1)).values.shape == (1, 5)
@@ -221,7 +225,7 @@ def test_other_bad_calls_are_refused(tmp_path):
     with pytest.raises(
         ValueError, match="none of its 5 is among the 1; the data has HGNC names, the model Ensembl names"
     ):
-        read_expression(path, genes=["ENSG00000141510"], orientation="genes_in_columns")
+        read_expression(path, genes=["ENSG00000139618"], orientation="genes_in_columns")
     with pytest.raises(ValueError, match="genes must name every gene once, but 1 come again: 'TP53'"):
         align_genes(check_expression(matrix()), ["TP53", "TP53"])
     with pytest.raises(

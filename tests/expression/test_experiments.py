@@ -29,7 +29,7 @@ from latentgenomes.expression.experiments.survival import (
 )
 from latentgenomes.expression.models.survival import CoxRegression
 from latentgenomes.expression.simulate import simulate_expression
-from latentgenomes.expression.verbs.impute import ImputationSettings
+from latentgenomes.expression.verbs.methods import ImputationSettings
 
 SMALL = ImputationSettings(
     n_genes=40, n_test=40, n_validation=40, max_epochs=2, batch_size=64, n_components=4, rates=(0.5, 0.9)

@@ -28,7 +28,7 @@ from latentgenomes.expression.experiments.imputation import make_task
 from latentgenomes.expression.models.gexbert import GexBERT
 from latentgenomes.expression.models.imputers import RidgeImputer
 from latentgenomes.expression.simulate import simulate_expression
-from latentgenomes.expression.verbs.impute import ImputationSettings
+from latentgenomes.expression.verbs.methods import ImputationSettings
 
 SMALL = GexBERT(width=8, n_embedding=8, n_summary=2, n_layers=1, most_shown=20, n_steps=60, random_state=0)
 

@@ -1,10 +1,12 @@
 """The command of the study: impute. Everything slow is imported when it runs."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+Orientation = Annotated[str, typer.Option(help="auto, genes_in_rows or genes_in_columns.")]
+Scale = Annotated[str, typer.Option(help="auto, z-score, log2, counts or linear.")]
 
 
 def impute(
@@ -13,22 +15,41 @@ def impute(
     reference: Annotated[
         str, typer.Option("-r", "--reference", help="Matrix to learn from, or mirna; else the matrix itself.")
     ] = "",
-    method: Annotated[str, typer.Option(help="knn, ridge, local_ridge, mixture or restorer.")] = "mixture",
-    scale: Annotated[str, typer.Option(help="auto, z-score, log2, counts or linear.")] = "auto",
-    orientation: Annotated[str, typer.Option(help="auto, genes_in_rows or genes_in_columns.")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="auto, factors, panel, knn, ridge, local_ridge, mixture or restorer.")
+    ] = "auto",
+    scale: Scale = "auto",
+    orientation: Orientation = "auto",
+    layer: Annotated[str, typer.Option(help="Layer of an h5ad file, instead of X.")] = "",
+    reference_scale: Scale = "auto",
+    reference_orientation: Orientation = "auto",
+    fill_all: Annotated[
+        bool, typer.Option("--fill-all", help="Also fill genes restored no better than by their mean.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
 ) -> None:
     """Restore the missing genes of your matrix, with the error of each gene."""
-    from latentgenomes.expression.data.matrix import read_expression
+    import numpy as np
+
+    from latentgenomes.expression.data.matrix import read_own
     from latentgenomes.expression.verbs.impute import mirna_reference, restore_matrix
 
-    read = partial(read_expression, scale=scale, orientation=orientation)  # type: ignore[arg-type]
-    data = read(matrix)
-    known = None if not reference else mirna_reference() if reference == "mirna" else read(reference)
-    found = restore_matrix(data, known, method=method, random_state=seed)
+    known = None
+    if reference == "mirna":
+        known = mirna_reference()
+    elif reference:
+        known = read_own(
+            reference,
+            scale=reference_scale,  # type: ignore[arg-type]
+            orientation=reference_orientation,  # type: ignore[arg-type]
+            axis="reference-orientation",
+            dtype=np.float32,
+        ).data
+    genes = None if known is None else [str(name) for name in known.values.columns]
+    data = read_own(matrix, scale=scale, orientation=orientation, genes=genes, layer=layer)  # type: ignore[arg-type]
+    found = restore_matrix(data, known, method=method, fill_all=fill_all, random_state=seed)
     found.save(out)
     typer.echo("\n".join(found.notes))
-    typer.echo(found.genes.describe().loc[["min", "50%", "max"]].round(3).to_string())
 
 
 COMMANDS = (impute,)

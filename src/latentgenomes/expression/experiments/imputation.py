@@ -41,7 +41,7 @@ from latentgenomes.expression.evaluate.restoration import (
 from latentgenomes.expression.models.restorer import MaskedRestorer
 from latentgenomes.expression.models.stack import StackedImputer
 from latentgenomes.expression.simulate import simulate_expression
-from latentgenomes.expression.verbs.impute import METHODS, ImputationSettings
+from latentgenomes.expression.verbs.methods import METHODS, ImputationSettings
 
 Array = npt.NDArray[np.float64]
 DATASETS = ("mirna", "mrna", "simulated")

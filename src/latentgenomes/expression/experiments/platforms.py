@@ -36,7 +36,7 @@ from latentgenomes.expression.evaluate.restoration import (
     random_masks,
 )
 from latentgenomes.expression.experiments.imputation import Array, load_dataset, make_task
-from latentgenomes.expression.verbs.impute import METHODS, ImputationSettings
+from latentgenomes.expression.verbs.methods import METHODS, ImputationSettings
 
 PLATFORMS = ("GA", "HiSeq")
 PLAIN_METHODS = ("knn", "ridge", "local_ridge", "mixture")

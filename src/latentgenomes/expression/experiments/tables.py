@@ -17,7 +17,7 @@ from latentgenomes.expression.experiments.survival import (
     choose_penalties,
     compare_over_cohorts,
 )
-from latentgenomes.expression.verbs.impute import ImputationSettings
+from latentgenomes.expression.verbs.methods import ImputationSettings
 
 Tables = dict[str, pd.DataFrame]
 

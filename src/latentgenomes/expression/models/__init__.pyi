@@ -1,14 +1,17 @@
+from latentgenomes.expression.models.factors import FactorImputer
 from latentgenomes.expression.models.gexbert import GexBERT
 from latentgenomes.expression.models.gexbert_classifier import GexBERTClassifier
 from latentgenomes.expression.models.gexbert_survival import GexBERTSurvival
 from latentgenomes.expression.models.imputers import LocalRidgeImputer, NeighbourImputer, RidgeImputer
 from latentgenomes.expression.models.mixture import MixtureImputer
+from latentgenomes.expression.models.panels import PanelImputer
 from latentgenomes.expression.models.restorer import MaskedRestorer
 from latentgenomes.expression.models.stack import StackedImputer
 from latentgenomes.expression.models.survival import CoxRegression
 
 __all__ = [
     "CoxRegression",
+    "FactorImputer",
     "GexBERT",
     "GexBERTClassifier",
     "GexBERTSurvival",
@@ -16,6 +19,7 @@ __all__ = [
     "MaskedRestorer",
     "MixtureImputer",
     "NeighbourImputer",
+    "PanelImputer",
     "RidgeImputer",
     "StackedImputer",
 ]

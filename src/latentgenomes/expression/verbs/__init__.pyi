@@ -1,3 +1,3 @@
-from latentgenomes.expression.verbs.impute import ImputationSettings
+from latentgenomes.expression.verbs.methods import ImputationSettings
 
 __all__ = ["ImputationSettings"]
