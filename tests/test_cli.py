@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from latentgenomes import cli
 from latentgenomes.book import notebooks
 from latentgenomes.core import registry
+from latentgenomes.mutations.cosmic import cosmic_signatures
 from latentgenomes.signatures.evaluate import recovery
 from latentgenomes.signatures.simulate import simulate_signature_catalogs
 
@@ -204,6 +205,27 @@ def test_extract_leaves_its_report(call, tmp_path):
     cells = nbformat.read(out / "report.ipynb", as_version=4).cells
     given = [cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert 'results = "."' in given[0]  # the folder can be moved with its report
+
+
+def test_extract_starts_from_known_signatures_and_says_what_became_of_them(call, tmp_path):
+    truth = simulate_signature_catalogs(40, signatures=["SBS1", "SBS4", "SBS13"], random_state=1)
+    truth.counts.to_csv(tmp_path / "mine.csv")
+    cosmic_signatures().loc[["SBS1", "SBS4", "SBS7a", "SBS13"]].to_csv(tmp_path / "known.csv")
+    words = ("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"), "--no-report")
+    done = call(*words, "--known", str(tmp_path / "known.csv"))
+    assert done.exit_code == 0, done.output
+    assert "3 of 4 known signatures are in use, none is new." in done.stdout
+    table = pd.read_csv(tmp_path / "out" / "verdicts.csv", index_col=0)
+    assert table["verdict"].to_dict() == dict.fromkeys(["SBS1", "SBS4", "SBS13"], "known")
+    assert set(pd.read_csv(tmp_path / "out" / "exposures.csv", index_col=0)) == {"SBS1", "SBS4", "SBS13"}
+    for options, message in (
+        (("--known", "COSMIC", "--n-signatures", "3"), "Leave out --method and --n-signatures"),
+        (("--known", "no.csv"), "--known takes COSMIC or a table of signatures, but there is no file no.csv"),
+    ):
+        done = call(*words, *options)
+        assert done.exit_code == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_samples_without_mutations_are_left_out_of_an_extraction(call, tmp_path):

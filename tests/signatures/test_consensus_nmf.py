@@ -156,7 +156,7 @@ def test_an_extraction_says_what_was_found_and_survives_its_folder(truth, tmp_pa
     again = lg.signatures.Extraction.load(found.save(tmp_path))
     pd.testing.assert_frame_equal(again.support, found.support)
     pd.testing.assert_frame_equal(again.intervals(), found.intervals())
-    other = lg.signatures.extract(truth.counts, method="klnmf", n_signatures=2, n_restarts=2)
+    other = lg.signatures.extract(truth.counts, method="klnmf", n_signatures=2, settings={"n_restarts": 2})
     assert other.support["verdict"].tolist() == ["", ""]
 
 

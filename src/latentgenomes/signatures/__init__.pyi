@@ -10,8 +10,8 @@ from latentgenomes.signatures.models.negative_binomial import NegativeBinomialNM
 from latentgenomes.signatures.models.signer import SignerNMF
 from latentgenomes.signatures.models.vaems import VAEMS
 from latentgenomes.signatures.simulate import simulate_signature_catalogs as simulate
-from latentgenomes.signatures.verbs.extract import extract_signatures as extract
 from latentgenomes.signatures.verbs.extraction import Extraction
+from latentgenomes.signatures.verbs.informed import extract
 from latentgenomes.signatures.verbs.refit import refit_known as refit
 
 __all__ = [

@@ -40,6 +40,10 @@ def extract(
         typer.Option(help="consensus, negative_binomial, gamma_poisson, klnmf, vaems, muse_xae or signer."),
     ] = "consensus",
     n_signatures: Annotated[str, typer.Option(help="auto, a number, or a range such as 2-12.")] = "auto",
+    known: Annotated[
+        str | None,
+        typer.Option(help="COSMIC, or a table of known signatures: start from these, and add new ones."),
+    ] = None,
     context: Context = "SBS96",
     cosmic: Annotated[str, typer.Option(help="Version of COSMIC to name signatures by.")] = "3.4",
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
@@ -47,12 +51,18 @@ def extract(
     """Extract signatures from your matrix: signatures, exposures, why this many, matches to COSMIC."""
     from latentgenomes.core.provenance import replacing
     from latentgenomes.mutations.catalogues import read_catalog
-    from latentgenomes.signatures.verbs.extract import extract_signatures
+    from latentgenomes.signatures.verbs import informed
 
     counts = read_catalog(catalog, context=context, on_empty="keep")
     empty = _empty_samples(counts, catalog)
-    found = extract_signatures(
+    if known and (method, n_signatures) != (informed.DEFAULT, "auto"):
+        raise ValueError(
+            "--known goes with a method of its own that finds the number of signatures. "
+            "Leave out --method and --n-signatures, or leave out --known."
+        )
+    found = informed.extract(
         counts.drop(index=empty),
+        known=_known(known, context, cosmic) if known else None,
         method=method,
         n_signatures=_numbers(n_signatures),
         random_state=seed,
@@ -66,7 +76,11 @@ def extract(
     with replacing(out / "matches.csv") as path:
         matches.to_csv(path, index=False)
     typer.echo(found.reason)
-    typer.echo(matches.round(3).to_string(index=False))
+    if known:
+        shown = found.verdicts[["signature", "verdict", "reference", "cosine", "samples"]]
+        typer.echo(shown.round(3).to_string(index=False))
+    else:
+        typer.echo(matches.round(3).to_string(index=False))
     return {"cosmic": cosmic}
 
 
@@ -115,6 +129,18 @@ def _empty_samples(counts: "pd.DataFrame", catalog: Path) -> list[str]:
             err=True,
         )
     return empty
+
+
+def _known(known: str, context: str, version: str) -> "pd.DataFrame":
+    """Known signatures to start from: COSMIC's, or those of a file."""
+    from latentgenomes.mutations.cosmic import cosmic_signatures
+    from latentgenomes.mutations.profiles import read_signatures
+
+    if known.upper() == "COSMIC":
+        return cosmic_signatures(version, context, genome="GRCh38" if context == "SV32" else "GRCh37")
+    if not Path(known).is_file():
+        raise ValueError(f"--known takes COSMIC or a table of signatures, but there is no file {known}.")
+    return read_signatures(known, context=context)
 
 
 def _numbers(text: str) -> str | list[int]:

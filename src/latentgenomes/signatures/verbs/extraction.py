@@ -15,9 +15,11 @@ from latentgenomes.signatures.evaluate import match_signatures
 from latentgenomes.signatures.figures.extraction import plot_selection
 from latentgenomes.signatures.models.consensus_nmf import FOUND, ConsensusNMF
 from latentgenomes.signatures.models.extractor import SignatureExtractor
+from latentgenomes.signatures.models.informed_nmf import InformedNMF
 from latentgenomes.signatures.models.refitting import decompose
 from latentgenomes.signatures.verbs.intervals import exposure_intervals
 from latentgenomes.signatures.verbs.methods import SYSTEMS
+from latentgenomes.signatures.verbs.verdicts import known_verdicts
 
 _FORMAT = "latentgenomes-extraction-1"
 _GENOMES: Mapping[str, str] = {"SV32": "GRCh38"}
@@ -57,8 +59,8 @@ class Extraction:
 
     @property
     def signatures(self) -> pd.DataFrame:
-        """Signatures, (n_signatures, n_channels); rows sum to 1."""
-        return self.model.signatures_
+        """Signatures, (n_signatures, n_channels); rows sum to 1. Named S1, S2, ..., or as known ones are."""
+        return self.model.signatures_.set_axis(self._names())
 
     @property
     def exposures(self) -> pd.DataFrame:
@@ -66,8 +68,29 @@ class Extraction:
         return pd.DataFrame(
             self.model.training_exposures_,
             index=self.counts.index,
-            columns=self.model.get_feature_names_out(),
+            columns=self._names(),
         )
+
+    def _names(self) -> pd.Index:
+        """Names of the signatures: those of known ones where the model has them."""
+        return pd.Index(getattr(self.model, "labels_", self.model.get_feature_names_out()))
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """What every signature is: known, known but changed (how), or new; see
+        `latentgenomes.signatures.verbs.verdicts.known_verdicts`.
+
+        Raises
+        ------
+        ValueError
+            If the extraction did not start from known signatures.
+        """
+        if not isinstance(self.model, InformedNMF):
+            raise ValueError(
+                "Verdicts need known signatures to start from, but this extraction had none. "
+                "Extract with known='COSMIC' or a table of your own."
+            )
+        return known_verdicts(self.model)
 
     @property
     def stability(self) -> pd.Series:
@@ -103,7 +126,7 @@ class Extraction:
         DataFrame
             One row per sample and signature: sample, signature, exposure, lower, upper, in mutations.
         """
-        if isinstance(self.model, ConsensusNMF):
+        if isinstance(self.model, ConsensusNMF | InformedNMF):
             ends = self.model.exposure_intervals(self.counts, level)
             lower, upper = (pd.DataFrame(end, self.exposures.index, self.exposures.columns) for end in ends)
         else:
@@ -150,6 +173,8 @@ class Extraction:
             "stability": self.stability.to_frame(),
             "support": self.support,
         }
+        if isinstance(self.model, InformedNMF):
+            tables["verdicts"] = self.verdicts.set_index("signature")
         for name, table in tables.items():
             with replacing(folder / f"{name}.csv") as path:
                 table.to_csv(path)
@@ -172,7 +197,8 @@ class Extraction:
                 f"{folder} must hold a whole extraction, but its extraction.json cannot be read ({error}). "
                 "Save the extraction again."
             ) from error
-        kinds = {system.estimator.__name__: system.estimator for system in SYSTEMS.values()}
+        kinds: dict[str, type[SignatureExtractor]] = {"InformedNMF": InformedNMF}
+        kinds |= {system.estimator.__name__: system.estimator for system in SYSTEMS.values()}
         if record.get("format") != _FORMAT or record.get("estimator") not in kinds:
             raise ValueError(
                 f"{folder} must hold an extraction in format {_FORMAT}, but its format is "
