@@ -17,7 +17,7 @@ from latentgenomes.signatures.verbs import extract as plain
 from latentgenomes.signatures.verbs.extraction import Extraction
 from latentgenomes.signatures.verbs.verdicts import known_verdicts
 
-DEFAULT = "negative_binomial"
+DEFAULT = "consensus"
 _FIXED = {"known", "names", "random_state"}
 
 
@@ -44,7 +44,7 @@ def extract(
         Known signatures, (n_known, n_channels) with rows that sum to 1; the file of such a table; or
         "COSMIC", for COSMIC's of version 3.4 and the channels of the catalogue.
     method : str
-        "negative_binomial", "consensus", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer"; with
+        "consensus", "negative_binomial", "gamma_poisson", "klnmf", "vaems", "muse_xae" or "signer"; with
         `known` it has its own.
     n_signatures : "auto", int or iterable of int
         "auto" tries 2 to 25, an iterable its own numbers; a single number is taken as it is. With
