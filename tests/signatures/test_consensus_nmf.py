@@ -71,7 +71,7 @@ def test_what_half_of_the_fits_share_without_the_anchor_joins_it():
 def test_signatures_of_a_clear_set_are_all_found(fitted, truth):
     assert recovery(fitted.signatures_, truth.signatures, (0.9,))["f1"].tolist() == [1.0]
     assert fitted.found_.all()
-    assert fitted.half_signatures_.shape == (4, 4, 96)
+    assert fitted.half_signatures_.shape == (8, 4, 96)  # of both searches
     assert fitted.dispersion_ == 0.0
     totals = truth.counts.sum(axis=1)
     assert fitted.cap_ == pytest.approx(np.minimum(totals, totals.median()).median())
@@ -149,7 +149,8 @@ def test_intervals_cover_more_than_those_that_take_exposures_for_independent():
 
 
 def test_an_extraction_says_what_was_found_and_survives_its_folder(truth, tmp_path):
-    found = lg.signatures.extract(truth.counts, method="consensus", settings={"n_pairs": 2, "max_iter": 2})
+    found = lg.signatures.extract(truth.counts, settings={"n_pairs": 2, "max_iter": 2})  # the default
+    assert isinstance(found.model, ConsensusNMF)
     words = "All 4 signatures came back in 40% or more of 2 pairs of halves of the donors: all are found."
     assert words in found.reason
     assert found.support["verdict"].tolist() == ["found"] * 4

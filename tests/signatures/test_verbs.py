@@ -23,11 +23,11 @@ def truth():
 @pytest.fixture(scope="module")
 def found(truth):
     return extract_signatures(
-        truth.counts, n_signatures=range(2, 8), n_restarts=1, settings={"n_pairs": 2, "max_iter": 2}
+        truth.counts, method="negative_binomial", n_signatures=range(2, 8), n_restarts=1
     )
 
 
-def test_the_default_finds_number_and_signatures_of_a_simulation(found, truth):
+def test_number_and_signatures_of_a_simulation_are_found(found, truth):
     assert found.n_signatures == 4
     assert recovery(found.signatures, truth.signatures)["f1"].tolist() == [1.0, 1.0, 1.0]
     assert "highest at 4 signatures" in found.reason
@@ -202,7 +202,7 @@ def test_a_single_number_is_taken_as_it_is(truth):
         ({"n_signatures": 0}, "whole numbers >= 1, but 0 came"),
         ({"n_signatures": []}, "whole numbers >= 1"),
         ({"n_signatures": 97}, r"at most the number of samples and of channels \(96\), but 97 came"),
-        ({"settings": {"epochs": 3}}, "parameters of method 'negative_binomial', but 'epochs' are not"),
+        ({"settings": {"epochs": 3}}, "parameters of method 'consensus', but 'epochs' are not"),
     ],
 )
 def test_impossible_requests_are_refused(truth, arguments, message):
