@@ -1,6 +1,7 @@
 """Records of results tables: what they hold, and when a table still stands."""
 
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -188,3 +189,15 @@ def test_a_table_is_not_renewed_without_a_reason_or_for_other_changes(names, rea
     with pytest.raises(ValueError, match=message):
         provenance.renew(table, names, reason, package=package)
     assert "renewed" not in json.loads(provenance.provenance_path(table).read_text())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_a_file_gets_the_mode_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with replacing(tmp_path / "table.csv") as temporary:
+            temporary.unlink()
+            temporary.touch(mode=0o600)  # as a library that replaces the file may do
+    finally:
+        os.umask(before)
+    assert (tmp_path / "table.csv").stat().st_mode & 0o777 == 0o640

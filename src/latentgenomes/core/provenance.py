@@ -8,7 +8,7 @@ name of a file costs no rerun, and a changed equation does.
 import json
 import os
 import platform
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -46,12 +46,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.stem}.{secrets.token_hex(8)}{path.suffix}"
+    temporary.touch(exist_ok=False)  # with the mode that the umask of the user leaves
+    mode = temporary.stat().st_mode
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes a private file; a table is for everyone
+        temporary.chmod(mode)  # some writers put a private file in its place
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -7,8 +7,6 @@ anything.
 
 import io
 import json
-import os
-import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from latentgenomes.core.provenance import replacing
 from latentgenomes.nn.train import resolve_device
 
 FORMAT = "latentgenomes-1"
@@ -69,13 +68,9 @@ class TorchEstimator(BaseEstimator, ABC):
             "parameters": self._json(self.get_params(deep=False)),
             "fitted": self._json(fitted),
         }
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            part = Path(folder) / path.name
+        with replacing(path) as part:
             save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=header)
-            os.replace(part, path)
-        return path
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
