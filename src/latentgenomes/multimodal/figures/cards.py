@@ -174,22 +174,27 @@ _STYLE = f"""
     --panel:#1c1f24; --ink:#ececec; --quiet:#b4b8bd; --rule:#3b4148; --track:#31363d; }} }}
 html[data-theme="dark"] #CARDS, body[data-jp-theme-light="false"] #CARDS {{
   --panel:#1c1f24; --ink:#ececec; --quiet:#b4b8bd; --rule:#3b4148; --track:#31363d; }}
-#CARDS * {{ box-sizing:border-box; }} #CARDS article {{ background:var(--panel); border:1px solid var(--rule);
-border-radius:.4rem; padding:.8rem 1rem;
-  margin:0 0 1rem; }}
-#CARDS header {{ display:flex; flex-wrap:wrap; gap:.3rem .8rem; align-items:baseline; }} #CARDS h3 {{
-margin:0; font-size:1.1rem; overflow-wrap:anywhere; color:var(--ink); }} #CARDS h4 {{ margin:.5rem 0 .3rem;
-font-size:.95rem; color:var(--quiet); font-weight:600; }} #CARDS .verdict {{ color:#ffffff;
-border-radius:1rem; padding:.05rem .7rem; font-size:.9rem; }} #CARDS .said {{ margin:.4rem 0; }} #CARDS .parts
-{{ display:grid; grid-template-columns:repeat(auto-fit,minmax(13.5rem,1fr)); gap:.2rem 1.4rem; }} #CARDS table
-{{ width:100%; border-collapse:collapse; margin:0; border:0; background:none; display:table; }} #CARDS tr {{
-background:none; border:0; }} #CARDS :is(th,td) {{ padding:.1rem .3rem .1rem 0; text-align:left;
-font-weight:400; border:0; vertical-align:middle;
-  background:none; color:var(--ink); font-size:.9rem; }}
-#CARDS th {{ width:6rem; }} #CARDS td:nth-child(2) {{ background:var(--track); border-radius:.2rem; padding:0;
-}} #CARDS td:last-child:not([colspan]) {{ width:3.2rem; text-align:right; }} #CARDS td i {{ display:block;
-height:.8rem; border-radius:.2rem; }} #CARDS .small, #CARDS .small td {{ font-size:.82rem; color:var(--quiet);
-overflow-wrap:anywhere; }} #CARDS ul {{ margin:0 0 .3rem; padding-left:1.1rem; font-size:.9rem; }} #CARDS
-p.small {{ margin:.2rem 0; }} #CARDS svg.place {{ width:100%; max-width:12rem; background:#ffffff; border:1px
-solid var(--rule); border-radius:.3rem; }} #CARDS circle {{ fill:none; stroke:#111111; stroke-width:3.5; }}
+#CARDS * {{ box-sizing:border-box; }}
+#CARDS article {{ background:var(--panel); border:1px solid var(--rule); border-radius:.4rem;
+  padding:.8rem 1rem; margin:0 0 1rem; }}
+#CARDS header {{ display:flex; flex-wrap:wrap; gap:.3rem .8rem; align-items:baseline; }}
+#CARDS h3 {{ margin:0; font-size:1.1rem; overflow-wrap:anywhere; color:var(--ink); }}
+#CARDS h4 {{ margin:.5rem 0 .3rem; font-size:.95rem; color:var(--quiet); font-weight:600; }}
+#CARDS .verdict {{ color:#ffffff; border-radius:1rem; padding:.05rem .7rem; font-size:.9rem; }}
+#CARDS .said {{ margin:.4rem 0; }}
+#CARDS .parts {{ display:grid; grid-template-columns:repeat(auto-fit,minmax(11rem,1fr)); gap:.2rem 1.4rem; }}
+#CARDS table {{ width:100%; border-collapse:collapse; margin:0; border:0; background:none; display:table; }}
+#CARDS tr {{ background:none; border:0; }}
+#CARDS :is(th,td) {{ padding:.1rem .3rem .1rem 0; text-align:left; font-weight:400; border:0;
+  vertical-align:middle; background:none; color:var(--ink); font-size:.9rem; }}
+#CARDS th {{ width:5.2rem; }}
+#CARDS td:nth-child(2) {{ background:var(--track); border-radius:.2rem; padding:0; }}
+#CARDS td:last-child:not([colspan]) {{ width:3.2rem; text-align:right; }}
+#CARDS td i {{ display:block; height:.8rem; border-radius:.2rem; }}
+#CARDS .small, #CARDS .small td {{ font-size:.82rem; color:var(--quiet); overflow-wrap:anywhere; }}
+#CARDS ul {{ margin:0 0 .3rem; padding-left:1.1rem; font-size:.9rem; }}
+#CARDS p.small {{ margin:.2rem 0; }}
+#CARDS svg.place {{ width:100%; max-width:12rem; background:#ffffff; border:1px solid var(--rule);
+  border-radius:.3rem; }}
+#CARDS circle {{ fill:none; stroke:#111111; stroke-width:3.5; }}
 """
