@@ -4,6 +4,9 @@ Run: python benchmarks/multimodal.py                  print what was measured ag
      python benchmarks/multimodal.py run -c CELLS     the full run, into data/results/multimodal
      python benchmarks/multimodal.py run -c CELLS -f  write what is finished of the comparison, and no more
      python benchmarks/multimodal.py run muat         these tables only
+     python benchmarks/multimodal.py train            the weights of `latentgenomes classify`, anew
+     python benchmarks/multimodal.py classify         answers on other donors, projects and types
+     python benchmarks/multimodal.py classify burden  these tables only: answers, unknown, burden, curves
 
 CELLS is a folder that keeps finished cells: a run that was stopped goes on from there.
 """
@@ -12,11 +15,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.metrics import f1_score
 
+from latentgenomes.multimodal.evaluate.calibration import calibration_error
+from latentgenomes.multimodal.experiments.answers import PARTS, against, write_answers
+from latentgenomes.multimodal.experiments.pretraining import write_classifier
 from latentgenomes.multimodal.experiments.tables import write_tables
 from latentgenomes.multimodal.experiments.typing import load_tumours
+from latentgenomes.multimodal.verbs.classify import LEAST_P_VALUE, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "multimodal"
@@ -90,6 +99,96 @@ def training() -> tuple[str, bool | None]:
     return text, bool(row["cpu_seconds"] < 600 and row["peak_megabytes"] < 2000)
 
 
+def answered(protocol: str, shown: str = "", task: str = "organ") -> pd.DataFrame:
+    """Answers of the classifier, from all profiles or one, with the verdict."""
+    table = pd.read_csv(RESULTS / "typer_answers.csv")
+    own = (table["shown"] == shown) if shown else table["shown"].str.contains("+", regex=False)
+    table = table[own & (table["protocol"] == protocol) & (table["task"] == task)]
+    sure = (table["probability"] >= table["needed"]) & (table["p_value"] >= LEAST_P_VALUE)
+    return table.assign(confident=sure)
+
+
+def macro_f1(answers: pd.DataFrame) -> pd.DataFrame:
+    """Macro-F1 of every split, as `against` takes it."""
+    rows = []
+    for split, own in answers.groupby("round"):
+        kinds = np.unique(own["type"])
+        score = f1_score(own["type"], own["predicted"], labels=kinds, average="macro", zero_division=0.0)
+        rows.append({"split": int(split), "method": "typer", "score": float(score)})
+    return pd.DataFrame(rows)
+
+
+def typed(task: str, rival: str, least: float, shown: str = "") -> Callable[[], tuple[str, bool | None]]:
+    """Macro-F1 of the classifier on other donors, paired with a stored rival on the same splits."""
+
+    def line() -> tuple[str, bool | None]:
+        scores = pd.read_csv(RESULTS / "scores.csv")
+        own = (scores["task"] == task) & (scores["protocol"] == "donor") & (scores["label"] == "macro")
+        baseline = scores.loc[own & (scores["method"] == rival), ["split", "method", "score"]]
+        found = against(macro_f1(answered("donor", shown, task)), baseline).set_index("method").loc["typer"]
+        said = f"{found['difference']:+.3f} to {rival} (p {found['p_value']:.2f}, {found['verdict']})"
+        return f"{words(found)}; {said}", bool(found["mean"] >= least)
+
+    return line
+
+
+def elsewhere(
+    least: float, shown: str = "", rival: str = "late_fusion"
+) -> Callable[[], tuple[str, bool | None]]:
+    """Macro-recall on projects that were left out, beside a stored rival; the test is over projects and types."""
+
+    def line() -> tuple[str, bool | None]:
+        answers, stored = answered("project", shown), pd.read_csv(RESULTS / "projects.csv")
+        theirs = stored[stored["method"] == rival].set_index(["project", "label"])
+        other = theirs.groupby("label")[["n_correct", "n_test"]].sum()
+        recall = answers.groupby("type")["right"].mean()
+        ours = answers.groupby(["round", "type"])["right"].mean()
+        test = stats.wilcoxon(ours - (theirs["n_correct"] / theirs["n_test"]).reindex(ours.index).to_numpy())
+        beside = f"{rival} {(other['n_correct'] / other['n_test']).mean():.3f} (Wilcoxon p {test.pvalue:.2f})"
+        return f"{recall.mean():.3f}, {len(recall)} types; {beside}", bool(recall.mean() >= least)
+
+    return line
+
+
+def calibrated(protocol: str, most: float) -> Callable[[], tuple[str, bool | None]]:
+    """Expected calibration error, 15 bins."""
+
+    def line() -> tuple[str, bool | None]:
+        error = calibration_error(answered(protocol))
+        return f"{error:.3f}", bool(error <= most)
+
+    return line
+
+
+def confident() -> tuple[str, bool | None]:
+    """Precision and coverage of the answers marked confident, project left out."""
+    answers = answered("project")
+    sure = answers["confident"]
+    precision, coverage = float(answers.loc[sure, "right"].mean()), float(sure.mean())
+    return f"precision {precision:.3f}, coverage {coverage:.3f}", bool(precision >= 0.95 and coverage >= 0.40)
+
+
+def strangers() -> tuple[str, bool | None]:
+    """AUROC of low p-values for each type as an unknown one."""
+    table = pd.read_csv(RESULTS / "typer_unknown.csv").sort_values("auroc")
+    low, high = table.iloc[0], table.iloc[-1]
+    ends = f"{low['type']} {low['auroc']:.2f} to {high['type']} {high['auroc']:.2f}"
+    return f"{table['auroc'].mean():.3f}, {ends}", bool(table["auroc"].mean() >= 0.80)
+
+
+def few(burden: int) -> tuple[str, bool | None]:
+    """Accuracy, and that of confident answers, from SBS96 thinned to few mutations."""
+    table = pd.read_csv(RESULTS / "typer_burden.csv")
+    own = table[(table["burden"] == burden) & (table["shown"] == "SBS96")]
+    sure = (own["probability"] >= own["needed"]) & (own["p_value"] >= LEAST_P_VALUE)
+    told = (
+        f"{own.loc[sure, 'right'].mean():.3f} of {sure.mean():.3f} confident"
+        if sure.any()
+        else "none confident"
+    )
+    return f"right {own['right'].mean():.3f}; {told}", None
+
+
 #: what, yardstick, to reach, line
 LINES: list[tuple[str, str, str, Callable[[], tuple[str, bool | None]]]] = [
     ("MutEmbed-64, weighted, random splits", "paper .725", ".705 to .745", lambda: reproduced("random")),
@@ -105,6 +204,34 @@ LINES: list[tuple[str, str, str, Callable[[], tuple[str, bool | None]]]] = [
     ("11 subtypes: MutEmbed, donors together", "explored .802", "reported", lambda: subtypes("donor")),
     ("11 subtypes: best", "explored .908", ">= .89", best("subtype", (*FROZEN, *SUPERVISED), 0.89)),
     ("MutEmbed, 2780 samples, 500 epochs", "-", "< 600 s, < 2 GB", training),
+    ("classify: 15 organs, other donors", "SVM .853", ">= .86", typed("organ", "svm", 0.86)),
+    (
+        "classify: the same beside late fusion",
+        "late fusion .850",
+        "shown",
+        typed("organ", "late_fusion", 0.86),
+    ),
+    ("classify: 11 subtypes, other donors", "SVM .897", ">= .91", typed("subtype", "svm", 0.91)),
+    ("classify: other projects, macro-recall", "late fusion .725", ">= .76", elsewhere(0.76)),
+    ("classify: the same beside the SVM", "SVM .588", "shown", elsewhere(0.76, rival="svm")),
+    (
+        "classify: SBS96 only, other donors",
+        "dedicated .817",
+        ">= .82",
+        typed("organ", "SBS96_full", 0.82, "SBS96"),
+    ),
+    (
+        "classify: SBS96 only, other projects",
+        "dedicated .677",
+        ">= .677",
+        elsewhere(0.677, "SBS96", "SBS96_full"),
+    ),
+    ("classify: calibration error, other donors", "-", "<= .03", calibrated("donor", 0.03)),
+    ("classify: calibration error, other projects", "-", "<= .08", calibrated("project", 0.08)),
+    ("classify: confident, other projects", "-", ">= .95 at >= .40", confident),
+    ("classify: unknown types, mean AUROC", "-", ">= .80", strangers),
+    ("classify: SBS96 of 200 mutations", "-", "reported", lambda: few(200)),
+    ("classify: SBS96 of 50 mutations", "-", "reported", lambda: few(50)),
 ]
 
 
@@ -127,13 +254,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", nargs="?", choices=("show", "run"), default="show")
+    parser.add_argument("action", nargs="?", choices=("show", "run", "train", "classify"), default="show")
     parser.add_argument("tables", nargs="*", help="tables to write; all by default")
     parser.add_argument("-c", "--cells", help="folder that keeps embeddings and finished cells")
     parser.add_argument("-f", "--finished", action="store_true", help="write what is finished, and no more")
     given = parser.parse_args()
     if given.action == "run":
         write_tables(load_tumours(folder=given.cells), RESULTS, given.tables, finished=given.finished)
+    if given.action == "train":
+        write_classifier(WEIGHTS)
+    if given.action == "classify":
+        write_answers(RESULTS, given.tables or PARTS)
     with pd.option_context("display.width", 220, "display.max_colwidth", 80, "display.max_rows", None):
         print(summary().to_string(index=False))
 

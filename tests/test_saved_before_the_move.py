@@ -32,7 +32,7 @@ from latentgenomes.multimodal.models import (
     MLPEnsembleClassifier,
     MutEmbed,
 )
-from latentgenomes.multimodal.verbs import embed_files
+from latentgenomes.multimodal.verbs.embed import embed_files
 from latentgenomes.mutations.catalogues import read_catalog
 from latentgenomes.signatures.models import (
     KLNMF,

@@ -14,7 +14,7 @@ from latentgenomes.multimodal.simulate import (
     dirichlet_signatures,
     simulate_tumours,
 )
-from latentgenomes.multimodal.verbs import embed_files, embed_tumours, match_columns
+from latentgenomes.multimodal.verbs.embed import embed_files, embed_tumours, match_columns
 
 PROFILES = ("SBS96", "ID83", "CN48", "SV32")
 OWN = {

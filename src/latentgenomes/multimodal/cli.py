@@ -1,4 +1,4 @@
-"""The command of the study: embed. Everything slow is imported when it runs."""
+"""Commands of the study: classify and embed. Everything slow is imported when one runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,29 @@ from typing import Annotated
 import typer
 
 from latentgenomes.core.parameters import assignments
+
+
+def classify(
+    profiles: Annotated[
+        list[str], typer.Argument(metavar="NAME=FILE...", help="Such as SBS96=sbs.all ID83=id.all.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for predictions.csv and what explains them.")
+    ],
+    prior: Annotated[
+        Path | None, typer.Option("--prior", help="CSV with the columns organ and weight: likely organs.")
+    ] = None,
+) -> None:
+    """Name the organ of tumours from any of SBS96, ID83, DBS78, CN48, SV32, or say that it is not known."""
+    from latentgenomes.multimodal.verbs.classify import classify_files
+
+    found = classify_files(assignments(profiles, "classify"), prior=prior)
+    found.save(out)
+    verdicts = found.predictions["verdict"].value_counts()
+    told = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+    typer.echo(f"{found.about['model']} ({found.about['trained on']}): {told}")
+    for sample, note in found.evidence["note"][found.evidence["note"] != ""].head(10).items():
+        typer.echo(f"{sample}: uncertain, {note}", err=True)
 
 
 def embed(
@@ -23,7 +46,7 @@ def embed(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
 ) -> None:
     """Embed tumours from your matrices (SBS96, ID83, DBS78, CN48, SV32) with MutEmbed."""
-    from latentgenomes.multimodal.verbs import embed_files
+    from latentgenomes.multimodal.verbs.embed import embed_files
 
     paths = assignments(profiles, "embed")
     found = embed_files(paths, model=model, align=align, max_epochs=max_epochs, random_state=seed)
@@ -32,4 +55,4 @@ def embed(
     typer.echo(f"{known}; share of the variance restored: {found.restored:.3f}")
 
 
-COMMANDS = (embed,)
+COMMANDS = (classify, embed)

@@ -1,3 +1,9 @@
+from latentgenomes.multimodal.evaluate.calibration import (
+    calibration_error,
+    reliability,
+    selective,
+    unknown_auroc,
+)
 from latentgenomes.multimodal.evaluate.pathways import (
     chance_dominance,
     dominant_pathway,
@@ -18,6 +24,7 @@ from latentgenomes.multimodal.evaluate.typing import (
 
 __all__ = [
     "MACRO",
+    "calibration_error",
     "chance_dominance",
     "cosine_separation",
     "dominant_pathway",
@@ -30,4 +37,7 @@ __all__ = [
     "predict_targets",
     "project_recall",
     "random_gene_sets",
+    "reliability",
+    "selective",
+    "unknown_auroc",
 ]
