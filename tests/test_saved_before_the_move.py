@@ -178,7 +178,7 @@ def test_an_archive_decodes_to_the_same_file(archive, panel, original, tmp_path)
     for package in ("numba", "constriction", "cyvcf2", "bed_reader"):
         pytest.importorskip(package)
     folder = HERE / "archives"
-    decompress_file(folder / archive, folder / panel, tmp_path / original)
+    decompress_file(folder / archive, tmp_path / original, panel=folder / panel)
     written = sorted(path.name for path in tmp_path.iterdir())
     stem = Path(original).stem
     suffixes = (".bed", ".bim", ".fam") if original.endswith(".bed") else (".vcf",)

@@ -7,8 +7,8 @@ from latentgenomes.genotypes.models.haplotype_vae import HaplotypeVAE
 from latentgenomes.genotypes.models.population_vaes import PopulationVAEs
 from latentgenomes.genotypes.models.vae_coding import VAECoding
 from latentgenomes.genotypes.simulate import simulate_haplotypes as simulate
-from latentgenomes.genotypes.verbs import compress_file as compress
-from latentgenomes.genotypes.verbs import decompress_file as decompress
+from latentgenomes.genotypes.verbs.compress import compress_file as compress
+from latentgenomes.genotypes.verbs.decompress import decompress_file as decompress
 
 __all__ = [
     "CopyingMixture",

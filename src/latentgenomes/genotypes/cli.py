@@ -6,36 +6,52 @@ from typing import Annotated
 import typer
 
 Panel = Annotated[
-    Path, typer.Option("-p", "--panel", help="Panel that both sides hold: .vcf, .vcf.gz, .bcf or .bed.")
+    Path | None,
+    typer.Option(
+        "-p", "--panel", help="File of the same kind that the reader holds too.", show_default=False
+    ),
 ]
 
 
 def compress(
-    file: Annotated[Path, typer.Argument(help="Phased .vcf, .vcf.gz or .bcf, or the .bed of a PLINK 1 set.")],
-    panel: Panel,
+    file: Annotated[Path, typer.Argument(help=".vcf, .vcf.gz, .bcf, or the .bed of a PLINK 1 set.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The archive, a new file.")],
+    panel: Panel = None,
+    keep: Annotated[
+        str, typer.Option("--keep", help="What of a VCF stays: sites (with ID and GT) or all.")
+    ] = "sites",
+    block: Annotated[int, typer.Option("--block", help="Sites of a block; longer ones are smaller.")] = 4096,
 ) -> None:
     """Write a genotype file as a small archive that decodes to the same genotypes."""
     from latentgenomes.genotypes.verbs import compress_file
 
-    done = compress_file(file, panel, out)
-    raw = done["haplotypes"] * done["snps"] / 8
-    typer.echo(
-        f"{done['haplotypes']} haplotypes of {done['snps']} SNPs in {done['bytes']} bytes, "
-        f"{done['call_bytes']} of them for calls: {raw / done['call_bytes']:.1f} times less than one bit each"
-    )
+    done = compress_file(file, out, panel=panel, keep=keep, sites_a_block=block)
+    shared = f", {done['panel_sites']} of them in the panel" if panel else ""
+    typer.echo(f"{done['samples']} samples at {done['sites']} sites{shared}, in {done['bytes']} bytes")
+    if done["left_out"]:
+        words = ", ".join(f"{name} ({n} sites)" for name, n in done["left_out"].items())
+        typer.echo(f"Left out: {words}. Keep them with --keep all.")
 
 
 def decompress(
     file: Annotated[Path, typer.Argument(help="Archive that `compress` wrote.")],
-    panel: Panel,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A new .vcf, or the .bed of a new PLINK 1 set.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="A new .vcf, .vcf.gz, .bcf, or .bed of a PLINK 1 set.")
+    ],
+    panel: Panel = None,
+    region: Annotated[
+        str | None, typer.Option("-r", "--region", help="Such as 20:1000000-2000000.", show_default=False)
+    ] = None,
+    samples: Annotated[
+        str | None, typer.Option("-s", "--samples", help="Names, apart by commas.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write the genotype file that an archive holds; the panel must be the one that compressed it."""
+    """Write the genotype file that an archive holds, or a part of it."""
     from latentgenomes.genotypes.verbs import decompress_file
 
-    done = decompress_file(file, panel, out)
-    typer.echo(f"{done['haplotypes']} haplotypes of {done['snps']} SNPs")
+    names = None if samples is None else samples.split(",")
+    done = decompress_file(file, out, panel=panel, region=region, samples=names)
+    typer.echo(f"{done['samples']} samples at {done['sites']} sites" if "samples" in done else "decoded")
 
 
 COMMANDS = (compress, decompress)

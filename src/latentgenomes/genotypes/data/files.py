@@ -46,7 +46,8 @@ _X_NAMES = ("X", "23", "chrX", "chr23")
 Alleles = npt.NDArray[np.int16]
 
 
-def _check_file(path: Path) -> None:
+def check_whole(path: Path) -> None:
+    """Refuse a path without a file, and a blocked file without its last block."""
     if not path.is_file():
         raise FileNotFoundError(f"path must be a file, but there is none at {path}. Check the spelling.")
     with path.open("rb") as file:
@@ -63,7 +64,7 @@ def _check_file(path: Path) -> None:
 
 def _open_vcf(path: Path) -> Any:
     cyvcf2 = require("cyvcf2", extra="genotypes")
-    _check_file(path)
+    check_whole(path)
     try:
         reader = cyvcf2.VCF(str(path))
     except Exception as error:

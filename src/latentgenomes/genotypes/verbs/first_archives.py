@@ -1,6 +1,6 @@
-"""Compressed genotype files: VCF or PLINK 1 in, one small file out, and back.
+"""Archives of the first version: phased calls of one ALT allele a site, or a PLINK 1 set, with a panel.
 
-An archive holds, all numbers little-endian:
+They are read, and no longer written. An archive holds, all numbers little-endian:
 
 ==========  ==================================================================================
 bytes       content
@@ -34,8 +34,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from latentgenomes.core.checks import list_names
-from latentgenomes.core.provenance import replacing
 from latentgenomes.genotypes.data.calls import Calls, HaplotypeData
 from latentgenomes.genotypes.data.files import (
     read_plink,
@@ -97,23 +95,6 @@ def _panel(path: Path, kind: str) -> _Table:
     return panel
 
 
-def _shared_sites(table: _Table, panel: _Table) -> npt.NDArray[np.bool_]:
-    """Which sites of the panel the file has; refused unless these are all, in the panel's order."""
-    places = panel.sites.get_indexer(table.sites)
-    if (places < 0).any():
-        unknown = table.sites[places < 0].tolist()
-        raise ValueError(
-            f"Every site must be in the panel, but {len(unknown)} of {len(places)} are not: "
-            f"{list_names(unknown)}. Remove them, or take a panel that has them."
-        )
-    if (np.diff(places) < 0).any():
-        first = table.sites[int((np.diff(places) < 0).argmax()) + 1]
-        raise ValueError(f"Sites must stand in the panel's order, but {first} does not. Sort the file.")
-    kept = np.zeros(len(panel.sites), dtype=bool)
-    kept[places] = True
-    return kept
-
-
 def _shared_text(panel: _Table, kept: npt.NDArray[np.bool_]) -> str:
     """The panel's lines of the sites that are kept: a file that has the same ones need not repeat them."""
     lines = panel.names["text"].splitlines(keepends=True)
@@ -123,53 +104,6 @@ def _shared_text(panel: _Table, kept: npt.NDArray[np.bool_]) -> str:
 
 def _site_digest(panel: _Table) -> bytes:
     return digest([panel.kind.encode(), "\n".join(panel.sites).encode()])
-
-
-def compress_file(path: str | Path, panel: str | Path, out: str | Path) -> dict[str, int]:
-    """Write a genotype file as an archive.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        ``.vcf``, ``.vcf.gz`` or ``.bcf`` with phased calls, or the ``.bed`` of a PLINK 1 file set.
-    panel : str or pathlib.Path
-        File of the same kind with the same sites, or more.
-    out : str or pathlib.Path
-        The archive. It appears whole or not at all, after it was decoded and compared.
-
-    Returns
-    -------
-    dict of str to int
-        haplotypes, snps, bytes (of the archive), call_bytes (of its calls).
-
-    Raises
-    ------
-    FileExistsError
-        If there is such a file already.
-    ValueError
-        If a file cannot be read or used, the kinds differ, or a site is not in the panel or out of order.
-    """
-    out = _new(Path(out))
-    table = _read(Path(path))
-    known = _panel(Path(panel), table.kind)
-    kept = _shared_sites(table, known)
-    codec = HaplotypeCodec().fit(known.calls[:, kept])
-    calls = codec.compress(table.calls)
-    if not np.array_equal(codec.decompress(calls), table.calls):
-        raise CodecError(
-            "The archive must decode to the file, but it does not. Nothing was written. Report it."
-        )
-    names = dict(table.names)
-    if names["text"] == _shared_text(known, kept):
-        names["text"] = None
-    names["kept"] = None if kept.all() else base64.b64encode(np.packbits(kept).tobytes()).decode()
-    packed = zlib.compress(json.dumps(names).encode(), 9)
-    head = _HEAD.pack(MAGIC, VERSION, KINDS[table.kind], _site_digest(known), len(packed), len(calls))
-    body = head + packed + calls
-    with replacing(out) as temporary:
-        temporary.write_bytes(body + hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest())
-    sizes = {"bytes": len(body) + DIGEST_BYTES, "call_bytes": len(calls)}
-    return {"haplotypes": len(table.calls), "snps": int(kept.sum())} | sizes
 
 
 def decompress_file(path: str | Path, panel: str | Path, out: str | Path) -> dict[str, int]:
@@ -189,7 +123,7 @@ def decompress_file(path: str | Path, panel: str | Path, out: str | Path) -> dic
     CodecError
         If the archive is cut, altered or foreign, or was written with another panel.
     FileExistsError, ValueError
-        As `compress_file`.
+        If the output exists, or cannot be written.
     """
     out = Path(out)
     kind, sites, names, data = _open(Path(path))
