@@ -1,13 +1,17 @@
 """The look of every figure: palette, fonts and the six colours of the field."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from latentgenomes.core.provenance import replacing
 
 RGB = tuple[float, float, float]
 
@@ -112,3 +116,21 @@ def _mix(colour: RGB, other: RGB, share: float) -> RGB:
     """Blend `share` of `other` into `colour`."""
     red, green, blue = ((1 - share) * a + share * b for a, b in zip(colour, other, strict=True))
     return red, green, blue
+
+
+def save_figures(folder: str | Path, figures: Mapping[str, Axes | Figure]) -> list[Path]:
+    """Save figures as PNG and SVG under their names, and close them. The same figure gives the same bytes."""
+    saved = []
+    for name, drawn in figures.items():
+        figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+        if figure is None:
+            raise ValueError(f"figures must hold figures or axes of one, but {name!r} belongs to none.")
+        for kind, about in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            with (
+                replacing(Path(folder) / f"{name}.{kind}") as part,
+                mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "savefig.dpi": 200}),
+            ):
+                figure.savefig(part, format=kind, metadata=about)
+            saved.append(Path(folder) / f"{name}.{kind}")
+        plt.close(figure)
+    return saved

@@ -1,6 +1,8 @@
+from latentgenomes.mutations.aetiologies import doubts
 from latentgenomes.mutations.catalogues import read_catalog
 from latentgenomes.mutations.copynumber import SEGMENTS_FILE
 from latentgenomes.mutations.cosmic import cosmic_signatures
+from latentgenomes.mutations.finer import collapse_channels
 from latentgenomes.mutations.pcawg import (
     CHORD_FILE,
     CLINICAL_FILE,
@@ -24,7 +26,9 @@ __all__ = [
     "SAMPLE_SHEET",
     "SEGMENTS_FILE",
     "SUMMARY_FILE",
+    "collapse_channels",
     "cosmic_signatures",
+    "doubts",
     "load_pcawg",
     "plot_residuals",
     "plot_signatures",

@@ -1,7 +1,6 @@
 """What an extraction gives: signatures, exposures, the choice explained, intervals, matches, files."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from latentgenomes.core.provenance import replacing
-from latentgenomes.mutations.channels import CHANNELS
-from latentgenomes.mutations.cosmic import cosmic_signatures
+from latentgenomes.mutations.finer import collapse_channels, context_of
+from latentgenomes.mutations.references import Reference
 from latentgenomes.signatures.evaluate import match_signatures
 from latentgenomes.signatures.figures.extraction import plot_selection
 from latentgenomes.signatures.models.consensus_nmf import FOUND, ConsensusNMF
@@ -19,10 +18,10 @@ from latentgenomes.signatures.models.informed_nmf import InformedNMF
 from latentgenomes.signatures.models.refitting import decompose
 from latentgenomes.signatures.verbs.intervals import exposure_intervals
 from latentgenomes.signatures.verbs.methods import SYSTEMS
+from latentgenomes.signatures.verbs.reach import Reach, reach
 from latentgenomes.signatures.verbs.verdicts import known_verdicts
 
 _FORMAT = "latentgenomes-extraction-1"
-_GENOMES: Mapping[str, str] = {"SV32": "GRCh38"}
 
 
 class Extraction:
@@ -137,26 +136,45 @@ class Extraction:
         tidy = tidy.melt("sample", var_name="signature", value_name="exposure")
         return tidy.assign(lower=lower.to_numpy().T.ravel(), upper=upper.to_numpy().T.ravel())
 
-    def matches(self, reference: pd.DataFrame | None = None, *, version: str = "3.4") -> pd.DataFrame:
+    def matches(
+        self, reference: pd.DataFrame | None = None, *, version: str = "3.4", build: str = "GRCh37"
+    ) -> pd.DataFrame:
         """Pair the signatures one to one with known ones, by the largest sum of cosines.
 
         Parameters
         ----------
         reference : DataFrame of shape (n_reference, n_channels), optional
-            Known signatures; COSMIC's, of that `version`, by default.
+            Known signatures; COSMIC's by default, with SBS288 and SBS1536 summed to SBS96.
+        version, build : str
+            Of COSMIC's signatures, see `latentgenomes.mutations.references.Reference`.
 
         Returns
         -------
         DataFrame
             signature, reference, cosine.
         """
-        return match_signatures(self.signatures, self._reference(reference, version))
+        known = self.reference(version, build) if reference is None else reference
+        return match_signatures(self._beside(known), known)
 
-    def decomposition(self, reference: pd.DataFrame | None = None, *, version: str = "3.4") -> pd.DataFrame:
+    def decomposition(
+        self, reference: pd.DataFrame | None = None, *, version: str = "3.4", build: str = "GRCh37"
+    ) -> pd.DataFrame:
         """Mixtures of few known signatures, by default COSMIC's; see
         `latentgenomes.signatures.models.refitting.decompose`.
         """
-        return decompose(self.signatures, self._reference(reference, version))
+        known = self.reference(version, build) if reference is None else reference
+        return decompose(self._beside(known), known)
+
+    def _beside(self, known: pd.DataFrame) -> pd.DataFrame:
+        """Signatures in the channels of known ones: finer ones are summed where those are coarse."""
+        same = set(known.columns) == set(self.signatures.columns)
+        return self.signatures if same else collapse_channels(self.signatures)
+
+    def reach(self, known: pd.DataFrame) -> Reach:
+        """How many mutations a signature must leave to be found here, by known ones; `str` says it in words.
+        See `latentgenomes.signatures.verbs.reach`.
+        """
+        return reach(collapse_channels(self.counts), known)
 
     def plot_selection(self, ax: Any = None) -> Any:
         """Draw what the rule judged against the number of signatures, into `ax` or new axes."""
@@ -209,19 +227,10 @@ class Extraction:
         selection = pd.read_csv(folder / "selection.csv", index_col=0)
         return cls(model, counts, selection, record["reason"])
 
-    def reference(self, version: str = "3.4") -> pd.DataFrame:
-        """COSMIC's signatures for the channels of this catalogue, (n_reference, n_channels)."""
-        return self._reference(None, version)
+    def reference(self, version: str = "3.4", build: str = "GRCh37", *, exome: bool = False) -> pd.DataFrame:
+        """COSMIC's signatures for the channels of this catalogue, (n_reference, n_channels).
 
-    def _reference(self, reference: pd.DataFrame | None, version: str) -> pd.DataFrame:
-        """Known signatures: those given, or COSMIC's for the channels of this catalogue."""
-        if reference is not None:
-            return reference
-        channels = set(self.counts.columns)
-        for context, known in CHANNELS.items():
-            if set(known) == channels:
-                return cosmic_signatures(version, context, genome=_GENOMES.get(context, "GRCh37"))
-        raise ValueError(
-            f"COSMIC has signatures for the channels of {', '.join(CHANNELS)}, but this catalogue has "
-            f"{len(channels)} others. Pass your own signatures as reference."
-        )
+        SBS288 and SBS1536, which COSMIC does not have, are compared as SBS96. A ValueError where COSMIC has
+        none.
+        """
+        return Reference(version, build, exome).signatures(context_of(self.counts))

@@ -10,8 +10,9 @@ import pandas as pd
 
 from latentgenomes.core.checks import check_counts, list_names
 from latentgenomes.mutations.channels import CHANNELS
-from latentgenomes.mutations.cosmic import cosmic_signatures
+from latentgenomes.mutations.finer import context_of
 from latentgenomes.mutations.profiles import read_signatures
+from latentgenomes.mutations.references import Reference
 from latentgenomes.signatures.models.informed_nmf import InformedNMF
 from latentgenomes.signatures.verbs import extract as plain
 from latentgenomes.signatures.verbs.extraction import Extraction
@@ -72,6 +73,11 @@ def extract(
         If one sample holds most mutations, a channel is empty, samples are copies of one another, or there
         are fewer mutations than free numbers in the signatures.
     """
+    if int(counts.any(axis=1).sum()) == 1:
+        raise ValueError(
+            "counts must hold two samples with mutations or more, because an extraction compares them, but "
+            "there is 1. Refit known signatures to it: latentgenomes.signatures.refit(counts, 'SBS96')."
+        )
     if known is None:
         return plain.extract_signatures(
             counts,
@@ -104,17 +110,16 @@ def extract(
 def _known_table(known: pd.DataFrame | str | Path, counts: pd.DataFrame) -> pd.DataFrame:
     """Known signatures with the channels of the counts, in their order."""
     if not isinstance(known, pd.DataFrame):
-        contexts = [name for name, channels in CHANNELS.items() if set(channels) == set(counts.columns)]
-        if not contexts:
+        context = context_of(counts)
+        if context not in CHANNELS:
             raise ValueError(
-                f"known must be a DataFrame, as the {counts.shape[1]} channels of counts are none of ours, "
-                f"but {str(known)!r} came. Pass one with these channels in its columns."
+                f"known must be a DataFrame, as {context or 'these channels'} cannot be read from a file or "
+                f"taken from COSMIC, but {str(known)!r} came. Pass one with the channels of counts."
             )
         if str(known).upper() == "COSMIC":
-            genome = "GRCh38" if contexts[0] == "SV32" else "GRCh37"
-            known = cosmic_signatures(context=contexts[0], genome=genome)
+            known = Reference().signatures(context)
         else:
-            known = read_signatures(known, context=contexts[0])
+            known = read_signatures(known, context=context)
     absent = [str(channel) for channel in counts.columns if channel not in known.columns]
     if absent or known.shape[1] != counts.shape[1] or known.index.has_duplicates or not len(known):
         raise ValueError(
