@@ -16,7 +16,7 @@ from latentgenomes import cli
 from latentgenomes.book import notebooks
 from latentgenomes.core import registry
 from latentgenomes.mutations.cosmic import cosmic_signatures
-from latentgenomes.signatures.evaluate import recovery
+from latentgenomes.signatures.evaluate import cosine_similarity, recovery
 from latentgenomes.signatures.simulate import simulate_signature_catalogs
 
 COMMAND = Path(sys.executable).with_name("latentgenomes")
@@ -226,6 +226,47 @@ def test_extract_starts_from_known_signatures_and_says_what_became_of_them(call,
         assert done.exit_code == 2
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_extract_sends_one_sample_to_refit_and_says_what_else_cannot_be(call, tmp_path):
+    counts = simulate_signature_catalogs(8, signatures=2, median_mutations=2000, random_state=1).counts
+    counts.iloc[:1].to_csv(tmp_path / "one.csv")
+    done = call("extract", str(tmp_path / "one.csv"), "-o", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert f"latentgenomes refit {tmp_path / 'one.csv'} --context SBS96 -o DIR" in done.stderr
+    counts.to_csv(tmp_path / "mine.csv")
+    words = ("extract", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out"))
+    for options, message in (
+        (("--tumours", "brest"), "tumours must name one of adrenal,"),
+        (("--context", "SBS288"), "must hold the channels of SBS288, but it holds those of SBS96"),
+        (("--context", "SBS6"), "context must be one of SBS96, ID83,"),
+    ):
+        done = call(*words, *options)
+        assert done.exit_code == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mouse_is_compared_with_the_table_of_its_build_and_names_are_doubted(call, tmp_path):
+    truth = simulate_signature_catalogs(30, signatures=["SBS5", "SBS7a"], random_state=1)
+    truth.counts.to_csv(tmp_path / "mine.csv")
+    words = ("extract", str(tmp_path / "mine.csv"), "--no-report", "--n-signatures", "2", "-o")
+    done = call(*words, str(tmp_path / "out"), "--build", "mm10", "--tumours", "breast")
+    assert done.exit_code == 0, done.output
+    matches = pd.read_csv(tmp_path / "out" / "matches.csv").set_index("reference")
+    mouse = cosmic_signatures(genome="mm10")
+    own = pd.read_csv(tmp_path / "out" / "signatures.csv", index_col=0)
+    assert matches.loc["SBS7a", "cosine"] == pytest.approx(
+        cosine_similarity(own.loc[[matches.loc["SBS7a", "signature"]]], mouse.loc[["SBS7a"]]).iloc[0, 0]
+    )
+    assert matches.loc["SBS7a", "doubt"] == "ultraviolet light is not expected in breast"
+    done = call(*words, str(tmp_path / "none"), "--build", "mm99")
+    assert done.exit_code == 0, done.output
+    assert "no names of COSMIC's: COSMIC has no SBS96 genome signatures" in done.stderr
+    assert not (tmp_path / "none" / "matches.csv").exists()
+    assert (tmp_path / "none" / "figures" / "signatures.svg").is_file()
+    assert call("refit", str(tmp_path / "mine.csv"), "-o", "x", "--build", "mm99").exit_code == 2
 
 
 def test_samples_without_mutations_are_left_out_of_an_extraction(call, tmp_path):

@@ -130,7 +130,7 @@ def save_figures(folder: str | Path, figures: Mapping[str, Axes | Figure]) -> li
                 replacing(Path(folder) / f"{name}.{kind}") as part,
                 mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "savefig.dpi": 200}),
             ):
-                figure.savefig(part, format=kind, metadata=about)
+                figure.savefig(part, format=kind, metadata=about, bbox_inches="tight")
             saved.append(Path(folder) / f"{name}.{kind}")
         plt.close(figure)
     return saved
