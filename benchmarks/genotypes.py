@@ -2,6 +2,7 @@
 
 Print:  python benchmarks/genotypes.py
 Run:    python benchmarks/genotypes.py --run compression scaling roundtrip entropy canids latents
+        python benchmarks/genotypes.py --run archives archive_files parts altered
         python benchmarks/genotypes.py --run codes simulation ancestry      (the autoencoders: hours)
 
 Runs read real data, take minutes each, and write tables with their record into data/results/genotypes. Parts
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import genotype_archives
 import genotype_runs
 import pandas as pd
 
@@ -23,9 +25,11 @@ from latentgenomes.core.registry import load_registry
 from latentgenomes.genotypes.data import public
 from latentgenomes.genotypes.experiments import autoencoders, compression, diversity
 from latentgenomes.genotypes.experiments.ancestry import ancestry_summary, classify_ancestry
+from latentgenomes.genotypes.models.blocks import decode_block, encode_block
 from latentgenomes.genotypes.models.copying import CopyingMixture
 from latentgenomes.genotypes.models.haplotype_codec import HaplotypeCodec
 from latentgenomes.genotypes.simulate import simulate_haplotypes
+from latentgenomes.genotypes.verbs import compress_file, decompress_file
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "genotypes"
@@ -202,6 +206,38 @@ def run_ancestry() -> Iterator[Result]:
         yield Result(table, name, COMMAND, files, code, None)
 
 
+def run_archives() -> Iterator[Result]:
+    """Archives of the whole window: bytes and speed beside the copying codec, and beside other files."""
+    files = (public.LCT_FILE, public.PANEL_FILE)
+    parts = (genotype_archives.alone, genotype_archives.beside_panel, genotype_archives.growing_panel)
+    table = pd.concat([kept(f"archives_{part.__name__}", part) for part in parts])
+    code = (public.load_lct, compression.splits, compression.self_contained, encode_block, decode_block)
+    yield Result(table, "archives", {"min_maf": MIN_MAF}, files, code)
+
+
+def run_archive_files() -> Iterator[Result]:
+    """Every record of the window as a file, by each kind of file."""
+    files = (public.LCT_FILE, public.PANEL_FILE)
+    table = kept("archive_files", genotype_archives.whole_files)
+    yield Result(table, "archive_files", {"records": "all"}, files, (public.load_lct, compress_file))
+
+
+def run_parts() -> Iterator[Result]:
+    """One hundredth of a chromosome for ten people."""
+    table = kept("parts", genotype_archives.parts)
+    settings = {"length": 14_000_000, "n_people": 100}
+    yield Result(table, "archive_parts", settings, (), (simulate_haplotypes, compress_file, decompress_file))
+
+
+def run_altered() -> Iterator[Result]:
+    """Ten thousand altered archives."""
+    table = kept("altered", genotype_archives.altered_archives)
+    settings = {"n_altered": genotype_archives.N_ALTERED}
+    yield Result(
+        table, "archive_altered", settings, (), (simulate_haplotypes, compress_file, decompress_file)
+    )
+
+
 RUNS = {name.removeprefix("run_"): run for name, run in list(globals().items()) if name.startswith("run_")}
 
 
@@ -363,6 +399,90 @@ def round_trips(table: pd.DataFrame) -> Measured:
     text = "; ".join(f"{row.right} of {row.n} {what}" for what, row in sums.iterrows())
     enough = sums["n"].min() >= 10_000 and sums["silently_wrong"].sum() == 0
     return f"{text}; silently wrong {sums['silently_wrong'].sum()}", verdict(bool(enough))
+
+
+@line(
+    "alone, 5,008 haplotypes, everything counted",
+    "xz 19.5, explored 33.9",
+    ">= 36",
+    "what method ratio bytes",
+)
+def alone(table: pd.DataFrame) -> Measured:
+    """Archive of the common SNPs beside the copying codec with a growing panel."""
+    ratios = table[table["what"] == "alone, common"].set_index("method")["ratio"]
+    if "archive" not in ratios:
+        return None
+    text = ", ".join(f"{method} {ratio:.1f}" for method, ratio in ratios.items())
+    return text, verdict(ratios["archive"] >= 36)
+
+
+@line("alone, all variable SNPs", "PBWT and coder 76", ">= 85", "what method ratio bytes")
+def alone_variable(table: pd.DataFrame) -> Measured:
+    """Archive of all SNPs that vary."""
+    table = table[table["what"] == "alone, variable"]
+    if table.empty:
+        return None
+    return f"{table['ratio'].iloc[0]:.1f}", verdict(table["ratio"].iloc[0] >= 85)
+
+
+@line("archive beside a panel, one split", "the copying codec", "no larger", "what method ratio bytes")
+def beside_panel(table: pd.DataFrame) -> Measured:
+    """Held-out people by the archive and by the copying codec."""
+    ratios = table[table["what"] == "beside a panel"].set_index("method")["ratio"]
+    if not {"archive", "copying"} <= set(ratios.index):
+        return None
+    text = f"archive {ratios['archive']:.1f}, copying codec {ratios['copying']:.1f}"
+    return text, verdict(ratios["archive"] >= ratios["copying"])
+
+
+@line(
+    "write and read, SNP-haplotypes a second of one core",
+    "the copying codec, same run",
+    ">= 20 times",
+    "what method write_per_second read_per_second",
+)
+def archive_speed(table: pd.DataFrame) -> Measured:
+    """Archive against the copying codec on the whole window."""
+    table = table[table["what"] == "alone, common"].set_index("method")
+    if len(table) < 2:
+        return None
+    new, old = table.loc["archive"], table.loc["copying, growing panel"]
+    times = [new[name] / old[name] for name in ("write_per_second", "read_per_second")]
+    text = (
+        f"{new['write_per_second'] / 1e6:.2f} and {new['read_per_second'] / 1e6:.2f} million, "
+        f"{times[0]:.1f} and {times[1]:.1f} times the copying codec"
+    )
+    return text, verdict(min(times) >= 20)
+
+
+@line(
+    "a whole real file, all records",
+    "BCF, bgzip, xz, pgen",
+    "smallest of all",
+    "file file_bytes times_smallest",
+)
+def whole_file(table: pd.DataFrame) -> Measured:
+    """Sizes of one file by kind."""
+    own = table["file"].str.startswith("archive")
+    text = "; ".join(
+        f"{row.file} {row.file_bytes:.0f} ({row.times_smallest:.1f})" for row in table.itertuples()
+    )
+    return text, verdict(table.loc[own, "file_bytes"].max() < table.loc[~own, "file_bytes"].min())
+
+
+@line("1% of a chromosome, ten people", "time of the whole", "<= 5%", "region_sites blocks share_of_time")
+def one_part(table: pd.DataFrame) -> Measured:
+    """Share of the time of the whole file, over four places."""
+    shares = 100 * table["share_of_time"]
+    return f"{shares.mean():.1f}% (at most {shares.max():.1f}%)", verdict(shares.mean() <= 5)
+
+
+@line("altered archives", "-", "10,000, none decodes to other calls", "altered n refused other_calls")
+def altered(table: pd.DataFrame) -> Measured:
+    """Archives refused, and decoded to other calls."""
+    sums = table[["n", "refused", "other_calls"]].sum()
+    text = f"{sums['refused']} of {sums['n']} refused, {sums['other_calls']} decoded to other calls"
+    return text, verdict(bool(sums["n"] >= 10_000 and sums["other_calls"] == 0))
 
 
 def acceptance(folder: Path) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def measured(lines, folder):
 
 def test_without_tables_every_line_says_so(lines, tmp_path):
     table = measured(lines, tmp_path)
-    assert len(table) == 8
+    assert len(table) == 15
     assert set(table["measured"]) == {lines.MISSING}
     assert set(table["reached"]) == {"-"}
 
@@ -105,3 +105,41 @@ def test_ancestry_falls_with_any_verdict_below_noise(lines, tmp_path):
     assert (text, word) == ("TGP region 0.985 against 0.990 (within noise)", "yes")
     write(tmp_path, "ancestry", [base, base | {"method": "vae16", "mean": 0.9, "verdict": "lower"}])
     assert measured(lines, tmp_path).loc["ancestry, grouped cross-validation", "reached"] == "NO"
+
+
+def test_archives_are_judged_by_every_row(lines, tmp_path):
+    rows = [
+        {
+            "what": "alone, common",
+            "method": "archive",
+            "ratio": 36.5,
+            "write_per_second": 4e6,
+            "read_per_second": 4e6,
+        },
+        {"what": "alone, common", "method": "copying, growing panel", "ratio": 33.0, "write_per_second": 1e5}
+        | {"read_per_second": 1e5},
+        {"what": "alone, variable", "method": "archive", "ratio": 84.0},
+        {"what": "beside a panel", "method": "archive", "ratio": 43.0},
+        {"what": "beside a panel", "method": "copying", "ratio": 44.0},
+    ]
+    write(tmp_path, "archives", [row | {"bytes": 10} for row in rows])
+    sizes = {"archive, 4096 sites a block": 100, "BCF (htslib)": 300}
+    write(
+        tmp_path,
+        "archive_files",
+        [{"file": name, "file_bytes": n, "times_smallest": n / 100} for name, n in sizes.items()],
+    )
+    write(
+        tmp_path,
+        "archive_parts",
+        [{"region_sites": 9, "blocks": 1, "share_of_time": x} for x in (0.02, 0.09)],
+    )
+    write(tmp_path, "archive_altered", [{"altered": "bit", "n": 10_000, "refused": 9_999, "other_calls": 1}])
+    table = measured(lines, tmp_path)["reached"]
+    assert table["alone, 5,008 haplotypes, everything counted"] == "yes"
+    assert table["alone, all variable SNPs"] == "NO"
+    assert table["archive beside a panel, one split"] == "NO"
+    assert table["write and read, SNP-haplotypes a second of one core"] == "yes"
+    assert table["a whole real file, all records"] == "yes"
+    assert table["1% of a chromosome, ten people"] == "NO"
+    assert table["altered archives"] == "NO"

@@ -536,3 +536,27 @@ def test_cut_archives_of_the_first_version_are_refused(change, message, tmp_path
     assert done.exit_code == 2
     assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.lg"]
+
+
+SECOND = Path(__file__).parents[1] / "fixtures" / "archives"
+
+
+@pytest.mark.parametrize(
+    ("name", "panel", "original"),
+    [
+        ("alone", None, "own_names.vcf"),
+        ("beside_panel", "panel.vcf", "some_sites.vcf"),
+        ("plink", "panel.bed", "plink.bed"),
+    ],
+)
+def test_archives_written_once_stay_readable(name, panel, original, tmp_path):
+    """Written by version 2 of the format when it was made, from the files of version 1."""
+    held = None if panel is None else FIRST / panel
+    again = tmp_path / original
+    decompress_file(SECOND / f"{name}.lg", again, panel=held)
+    if original.endswith(".bed"):
+        for suffix in (".bed", ".bim", ".fam"):
+            kept = (FIRST / original).with_suffix(suffix)
+            assert again.with_suffix(suffix).read_bytes() == kept.read_bytes()
+    else:
+        assert again.read_bytes() == (FIRST / original).read_bytes()
