@@ -36,11 +36,13 @@ from latentgenomes.core.compare import paired_differences
 from latentgenomes.core.provenance import provenance_path, write_results
 from latentgenomes.core.registry import load_registry
 from latentgenomes.expression import GexBERT, RidgeImputer, experiments
+from latentgenomes.expression.data import load_paired_mrna
 from latentgenomes.expression.evaluate.attention import family_enrichment, mirna_families, pair_agreement
 from latentgenomes.expression.experiments import gexbert as types
 from latentgenomes.expression.experiments import tables as full
 from latentgenomes.expression.verbs import ImputationSettings
 from latentgenomes.expression.verbs.impute import restore_matrix
+from latentgenomes.expression.verbs.panel import choose_panel
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results" / "expression"
@@ -106,6 +108,19 @@ def run_panel(given: Namespace) -> Found:
         table = part.rename(columns={"cancer": "split", "value": "score"})[["split", "method", "score"]]
         tests.append(paired_differences(table, baseline="panel").assign(size=size, measure=score))
     return {"panel": scores, "panel_paired": pd.concat(tests)}, {"n_seeds": 3, "sizes": [64, 200]}
+
+
+def run_choice(given: Namespace) -> Found:
+    """64 chosen genes of 11 cancers and their normals, beside random ones and those of highest variance."""
+    found = choose_panel(load_paired_mrna(), 64, n_splits=3, n_random=3)
+    by_split = found.comparison.groupby(["panel", "split"], as_index=False)[["rmse", "correlation"]].mean()
+    tests = []
+    for measure in ("rmse", "correlation"):
+        table = by_split.rename(columns={"panel": "method", measure: "score"})[["split", "method", "score"]]
+        paired = paired_differences(table, baseline="chosen", test_fraction=1 / 3)
+        tests.append(paired.assign(measure=measure))
+    tables = {"choice": found.comparison, "choice_paired": pd.concat(tests), "choice_genes": found.genes}
+    return tables, {"n_genes": 64, "n_splits": 3, "n_random": 3}
 
 
 def run_large(given: Namespace) -> Found:
@@ -305,6 +320,7 @@ RUNS: dict[str, Run] = {
         (experiments.beside_knn,),
     ),
     "panel": (run_panel, full.MRNA_FILES, (experiments.panel_transfer,)),
+    "choice": (run_choice, full.MRNA_FILES, (load_paired_mrna, choose_panel)),
     "large": (run_large, (), (experiments.large_matrix, restore_matrix)),
     "survival": (run_survival, full.COHORT_FILES, (experiments.load_cohorts, experiments.compare_arms)),
     "heads": (run_heads, full.COHORT_FILES, (experiments.load_cohorts, experiments.compare_heads)),
@@ -445,6 +461,20 @@ def panel_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     yield ours, bool((part.loc[part["method"] != "panel", "verdict"] == "lower").all())
 
 
+def choice_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    """Correlation of the genes outside a chosen panel, in patients not seen."""
+    yield (
+        "panel of 64 chosen genes, mRNA, correlation per gene",
+        "random, highest variance",
+        "above both, paired",
+    )
+    part = table[table["measure"] == "correlation"]
+    words = [
+        f"{row.method} {row.mean:.3f} ({row.difference:+.3f}, {row.verdict})" for row in part.itertuples()
+    ]
+    yield "; ".join(words), bool((part.loc[part["method"] != "chosen", "verdict"] == "lower").all())
+
+
 def large_line(table: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     """Seconds and memory at full size."""
     yield "20,000 genes x 1,000 patients; 200 genes from 10,000 patients", "did not end", "10 min, 6 GB"
@@ -481,6 +511,7 @@ LINES: dict[str, Callable[[pd.DataFrame], Iterator[tuple[object, ...]]]] = {
     "classification_means": classification_line,
     "beside_knn": knn_line,
     "panel_paired": panel_line,
+    "choice_paired": choice_line,
     "large": large_line,
     "survival_paired": survival_line,
     "survival_heads_paired": head_line,

@@ -10,6 +10,7 @@ from latentgenomes.expression.models.stack import StackedImputer
 from latentgenomes.expression.models.survival import CoxRegression
 from latentgenomes.expression.simulate import simulate_expression as simulate
 from latentgenomes.expression.verbs.impute import restore_matrix as impute
+from latentgenomes.expression.verbs.panel import choose_panel
 from latentgenomes.expression.verbs.survival import predict_survival as survival
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "NeighbourImputer",
     "RidgeImputer",
     "StackedImputer",
+    "choose_panel",
     "data",
     "evaluate",
     "experiments",

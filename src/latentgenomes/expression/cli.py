@@ -1,4 +1,4 @@
-"""Commands of the study: impute and survival. Everything slow is imported when a command runs."""
+"""Commands of the study: impute, panel and survival. Everything slow is imported when a command runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -80,4 +80,28 @@ def survival(
     typer.echo(found.scores.round(3).to_string())
 
 
-COMMANDS = (impute, survival)
+def panel(
+    matrix: Annotated[Path, typer.Argument(help="Your expression matrix: CSV, TSV or h5ad.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables.")],
+    genes: Annotated[int, typer.Option(help="Size of the panel.")] = 64,
+    candidates: Annotated[
+        str, typer.Option(help="Names of the genes that may be taken, with commas between; empty for all.")
+    ] = "",
+    scale: Scale = "auto",
+    orientation: Orientation = "auto",
+    layer: Annotated[str, typer.Option(help="Layer of an h5ad file, instead of X.")] = "",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Choose the genes to measure so that the others are restored best, beside random panels."""
+    from latentgenomes.expression.data.matrix import read_own
+    from latentgenomes.expression.verbs.panel import choose_panel
+
+    data = read_own(matrix, scale=scale, orientation=orientation, layer=layer).data  # type: ignore[arg-type]
+    names = [name.strip() for name in candidates.split(",") if name.strip()]
+    found = choose_panel(data, genes, candidates=names, random_state=seed)
+    found.save(out)
+    typer.echo("\n".join(found.notes))
+    typer.echo(found.summary().round(3).to_string())
+
+
+COMMANDS = (impute, panel, survival)
