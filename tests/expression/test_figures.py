@@ -12,6 +12,7 @@ import pytest
 
 from latentgenomes.expression.evaluate.survival import survival_curves
 from latentgenomes.expression.figures import restoration as module
+from latentgenomes.expression.figures.accuracy import plot_gene_accuracy, plot_restored_genes
 from latentgenomes.expression.figures.curves import plot_calibration, plot_kaplan_meier, plot_restoration
 from latentgenomes.expression.figures.restoration import conditional, restoration_figure
 
@@ -140,3 +141,36 @@ def test_the_page_holds_its_numbers_and_no_name_breaks_out():
 def test_what_cannot_be_drawn_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_restored_genes_have_a_panel_each_with_their_correlation():
+    points = pd.DataFrame(
+        {"gene": ["A"] * 4 + ["B"] * 3, "true": [1, 2, 3, 4, 1, 2, 3], "restored": [1, 2, 3, 4, 3, 2, 1]}
+    )
+    axes = plot_restored_genes(points)
+    assert [ax.get_title() for ax in axes] == ["A\nr = 1.00, n = 4", "B\nr = -1.00, n = 3"]
+    assert axes[0].get_xlim() == axes[0].get_ylim()
+    with pytest.raises(ValueError, match="hidden entries of a gene at least"):
+        plot_restored_genes(points.iloc[:0])
+
+
+def test_the_accuracy_of_genes_runs_from_the_worst_to_the_best_and_tells_the_marked():
+    genes = pd.DataFrame(
+        {
+            "n_checked": [50, 50, 50, 0],
+            "correlation": [0.9, 0.1, 0.5, np.nan],
+            "correlation_lower": [0.8, -0.2, 0.3, np.nan],
+            "correlation_upper": [0.95, 0.4, 0.7, np.nan],
+            "status": [
+                "restored",
+                "not restored: no better than its mean",
+                "restored",
+                "as it came: constant",
+            ],
+        }
+    )
+    ax = plot_gene_accuracy(genes)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["restored (2)", "not restored (1)"]
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[2, 0.5], [3, 0.9]])
+    with pytest.raises(ValueError, match="a checked gene at least"):
+        plot_gene_accuracy(genes.iloc[3:])

@@ -1,6 +1,8 @@
 """Expression masking and survival: missing genes restored, types and risks told from few.
 
 `impute`             the missing genes of a matrix, with the error of each
+`choose_panel`       the genes to measure so that the others are restored best
+`survival`           what genes tell of survival, judged on patients not seen
 `simulate`           co-expressed genes of several cancers, with survival
 `read_expression`    your own matrix, its scale and gene names found
 `GexBERT`            transformer that restores masked genes

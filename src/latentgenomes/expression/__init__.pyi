@@ -10,6 +10,8 @@ from latentgenomes.expression.models.stack import StackedImputer
 from latentgenomes.expression.models.survival import CoxRegression
 from latentgenomes.expression.simulate import simulate_expression as simulate
 from latentgenomes.expression.verbs.impute import restore_matrix as impute
+from latentgenomes.expression.verbs.panel import choose_panel
+from latentgenomes.expression.verbs.survival import predict_survival as survival
 
 __all__ = [
     "CoxRegression",
@@ -22,6 +24,7 @@ __all__ = [
     "NeighbourImputer",
     "RidgeImputer",
     "StackedImputer",
+    "choose_panel",
     "data",
     "evaluate",
     "experiments",
@@ -30,4 +33,5 @@ __all__ = [
     "models",
     "read_expression",
     "simulate",
+    "survival",
 ]

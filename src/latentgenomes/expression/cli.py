@@ -1,4 +1,4 @@
-"""The command of the study: impute. Everything slow is imported when it runs."""
+"""Commands of the study: impute, panel and survival. Everything slow is imported when a command runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,4 +52,56 @@ def impute(
     typer.echo("\n".join(found.notes))
 
 
-COMMANDS = (impute,)
+def survival(
+    matrix: Annotated[Path, typer.Argument(help="Your expression matrix: CSV, TSV or h5ad.")],
+    outcome: Annotated[Path, typer.Option("--outcome", help="CSV or TSV: patient, time, event (1 or 0).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and the model.")],
+    time: Annotated[str, typer.Option(help="Column of the times; else found by its name.")] = "",
+    event: Annotated[str, typer.Option(help="Column of the events; else found by its name.")] = "",
+    unit: Annotated[str, typer.Option(help="Unit of the times: days, months or years.")] = "days",
+    years: Annotated[float, typer.Option(help="Compare survival at this time; 0: median event time.")] = 0.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that the patients are split into folds.")] = 3,
+    scale: Scale = "auto",
+    orientation: Orientation = "auto",
+    layer: Annotated[str, typer.Option(help="Layer of an h5ad file, instead of X.")] = "",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Say what your genes tell of survival: cross-validated risks, curves, calibration, coefficients."""
+    from latentgenomes.expression.data.matrix import read_own
+    from latentgenomes.expression.data.own_outcomes import follow, read_outcomes
+    from latentgenomes.expression.verbs.survival import judge_survival
+
+    outcomes, notes = read_outcomes(outcome, time=time, event=event, unit=unit)
+    data = read_own(matrix, scale=scale, orientation=orientation, layer=layer).data  # type: ignore[arg-type]
+    followed = follow(data, outcomes, (*data.notes, *notes))
+    found = judge_survival(followed, n_repeats=repeats, years=years, random_state=seed)
+    found.save(out)
+    typer.echo("\n".join(found.notes))
+    typer.echo(found.scores.round(3).to_string())
+
+
+def panel(
+    matrix: Annotated[Path, typer.Argument(help="Your expression matrix: CSV, TSV or h5ad.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables.")],
+    genes: Annotated[int, typer.Option(help="Size of the panel.")] = 64,
+    candidates: Annotated[
+        str, typer.Option(help="Names of the genes that may be taken, with commas between; empty for all.")
+    ] = "",
+    scale: Scale = "auto",
+    orientation: Orientation = "auto",
+    layer: Annotated[str, typer.Option(help="Layer of an h5ad file, instead of X.")] = "",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Choose the genes to measure so that the others are restored best, beside random panels."""
+    from latentgenomes.expression.data.matrix import read_own
+    from latentgenomes.expression.verbs.panel import choose_panel
+
+    data = read_own(matrix, scale=scale, orientation=orientation, layer=layer).data  # type: ignore[arg-type]
+    names = [name.strip() for name in candidates.split(",") if name.strip()]
+    found = choose_panel(data, genes, candidates=names, random_state=seed)
+    found.save(out)
+    typer.echo("\n".join(found.notes))
+    typer.echo(found.summary().round(3).to_string())
+
+
+COMMANDS = (impute, panel, survival)

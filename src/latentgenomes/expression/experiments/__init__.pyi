@@ -19,11 +19,13 @@ from latentgenomes.expression.experiments.survival import (
     compare_over_cohorts,
     load_cohorts,
 )
+from latentgenomes.expression.experiments.transcriptomes import beside_knn, large_matrix, panel_transfer
 
 __all__ = [
     "ARMS",
     "METHOD_NAMES",
     "SurvivalSettings",
+    "beside_knn",
     "both_platforms",
     "choose_penalties",
     "compare_arms",
@@ -32,8 +34,10 @@ __all__ = [
     "compare_over_cohorts",
     "compare_platforms",
     "compare_structures",
+    "large_matrix",
     "load_cohorts",
     "load_dataset",
     "paired_over_patients",
+    "panel_transfer",
     "tables",
 ]

@@ -135,3 +135,21 @@ def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.set_ylabel("Observed survival (95% interval)")
         ax.legend(loc="upper left")
     return ax
+
+
+def plot_coefficients(table: pd.DataFrame, ax: Axes | None = None, *, n_genes: int = 20) -> Axes:
+    """Draw the largest coefficients, log hazard ratios of a standard deviation, and the range over folds. The
+    table has ``gene``, ``coefficient``, ``fold_lower`` and ``fold_upper``.
+    """
+    _require(table, ("gene", "coefficient", "fold_lower", "fold_upper"), "table")
+    largest = table.reindex(table["coefficient"].abs().sort_values(ascending=False).index).head(n_genes)
+    shown = largest.sort_values("coefficient", kind="stable")
+    ax = axes_or_new(ax, height=0.6 + 0.22 * len(shown))
+    place = np.arange(len(shown))
+    with style():
+        ax.axvline(0, color=FAINT, linewidth=1)
+        ax.hlines(place, shown["fold_lower"], shown["fold_upper"], color=FAINT, linewidth=2)
+        ax.plot(shown["coefficient"], place, "o", color=colours(1)[0], markersize=5)
+        ax.set_yticks(place, labels=shown["gene"].astype(str).tolist())
+        ax.set_xlabel("Log hazard ratio of one standard deviation")
+    return ax

@@ -1,4 +1,16 @@
-"""Partners of a gene: the few others whose residuals go with its own, chosen and judged on other samples."""
+r"""Partners of a gene: the few others whose residuals go with its own, chosen and judged on other samples.
+
+With :math:`P_g` the m genes whose residuals are most correlated with those of gene g, the prediction is
+:math:`\hat r_{ig} = \sum_{h \in P_g} v_{gh}\, r_{ih}`, by ridge regression. In each half of the samples
+partners are chosen and weights estimated, and the other half judges them: where the error does not fall, all
+weights of the gene are 0.
+
+| symbol | name in code | shape |
+|---|---|---|
+| $r$ | `residuals` | (n, p), 0 where missing |
+| $P_g$ | `chosen` | (p, m) |
+| $v$ | `weights` | (p, m) |
+"""
 
 import numpy as np
 import numpy.typing as npt
