@@ -71,6 +71,7 @@ def test_what_half_of_the_fits_share_without_the_anchor_joins_it():
 def test_signatures_of_a_clear_set_are_all_found(fitted, truth):
     assert recovery(fitted.signatures_, truth.signatures, (0.9,))["f1"].tolist() == [1.0]
     assert fitted.found_.all()
+    assert fitted.n_searched_ == 4
     assert fitted.half_signatures_.shape == (8, 4, 96)  # of both searches
     assert fitted.dispersion_ == 0.0
     totals = truth.counts.sum(axis=1)

@@ -110,7 +110,9 @@ def extract(
         shown = found.verdicts[["signature", "verdict", "reference", "cosine", "samples"]]
         typer.echo(shown.round(3).to_string(index=False))
     elif matches is not None:
-        typer.echo(matches.round(3).to_string(index=False))
+        verdicts = found.support.dropna().reset_index(names="signature")
+        shown = matches.merge(verdicts, how="left") if len(verdicts) else matches
+        typer.echo(shown.round(3).to_string(index=False))
     save_extraction_tables(found, out, reference)
     save_extraction_figures(found, out / "figures", theirs, matches)
     return {"cosmic": cosmic, "build": build, "exome": exome, "tumours": tumours}

@@ -98,8 +98,10 @@ class ConsensusNMF(GammaPoissonNMF):
         Variance = rate + dispersion * rate^2; 0 where the counts are no more than Poisson.
     evidence_ : float
         Penalised evidence of the signatures, in nats.
+    n_searched_ : int
+        Number of signatures that the search on all donors found.
     path_ : DataFrame
-        As in `GammaPoissonNMF`, of the search on all donors.
+        As in `GammaPoissonNMF`, of that search.
 
     Notes
     -----
@@ -108,6 +110,7 @@ class ConsensusNMF(GammaPoissonNMF):
 
     cap_: float
     half_size_: int
+    n_searched_: int
 
     def __init__(
         self,
@@ -155,6 +158,7 @@ class ConsensusNMF(GammaPoissonNMF):
             shown = fewer
         self.cap_ = float(np.median(shown.sum(1)[totals > 0]))
         self.path_, self.restarts_, self.n_iter_ = whole.path_, whole.restarts_, whole.n_iter_
+        self.n_searched_ = len(whole.components_)
         asked = self.n_signatures if not (self.eliminate and self.extend) else counts.shape[1]
         halves = self._halves(shown, seeds[1:])
         k, cycles = len(whole.components_), min(self.max_iter, _CYCLES[bool(np.isfinite(quiet).all())])

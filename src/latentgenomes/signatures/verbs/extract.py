@@ -159,9 +159,11 @@ def _reason_of_consensus(model: SignatureExtractor) -> str:
     """How many of the signatures came back from the other half of the donors."""
     found, pairs = vars(model)["found_"], vars(model)["n_pairs"]
     support = f"came back in {FOUND:.0%} or more of {pairs} pairs of halves of the donors"
+    joined = len(found) - vars(model)["n_searched_"]
+    also = f"{joined} more of what half of the searches share joined them. " if joined > 0 else ""
     if found.all():
-        return f"All {len(found)} signatures {support}: all are found."
-    return f"{found.sum()} of {len(found)} signatures {support}: these are found, the others possible."
+        return f"{also}All {len(found)} signatures {support}: all are found."
+    return f"{also}{found.sum()} of {len(found)} signatures {support}: these are found, the others possible."
 
 
 def _reason_under_scatter(model: SignatureExtractor, fixed: bool) -> str:
