@@ -135,7 +135,7 @@ def typed(task: str, rival: str, least: float, shown: str = "") -> Callable[[], 
 def elsewhere(
     least: float, shown: str = "", rival: str = "late_fusion"
 ) -> Callable[[], tuple[str, bool | None]]:
-    """Macro-recall on projects that were left out, beside a stored rival; the test is over projects and types."""
+    """Macro-recall on projects that were left out, beside a stored rival; tested over projects and types."""
 
     def line() -> tuple[str, bool | None]:
         answers, stored = answered("project", shown), pd.read_csv(RESULTS / "projects.csv")

@@ -229,6 +229,17 @@ def test_python_users_get_errors_about_their_table(tumours):
         classify_tumours(wide.assign(**dict.fromkeys(wide.columns, np.nan)).iloc[:1])
 
 
+def test_classify_leaves_its_report(files, tmp_path):
+    paths, _ = files
+    done = call("classify", *given(paths), "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "TumourClassifier PCAWG-1" in page
+    assert page.count("<article>") == 24
+    assert "Nearest known tumours" in page
+    assert (tmp_path / "out" / "report.ipynb").is_file()
+
+
 # ---- profiles that are reduced -----------------------------------------------------------------------
 
 

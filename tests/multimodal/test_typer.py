@@ -16,7 +16,7 @@ from latentgenomes.multimodal.models.calibration import (
     quantiles,
 )
 from latentgenomes.multimodal.models.explanation import channel_shares, profile_shares
-from latentgenomes.multimodal.models.landmarks import designs, fit_kernel
+from latentgenomes.multimodal.models.landmarks import designs, fit_kernel, thin
 from latentgenomes.multimodal.models.ridge import (
     balanced_weights,
     coefficients,
@@ -103,6 +103,25 @@ def test_products_of_features_are_the_kernel_at_the_landmarks():
         )
         expected = 2.0 * near @ np.linalg.solve(own + 1e-4 * np.eye(10), near)
         assert design[row] @ design[row] == pytest.approx(expected, rel=1e-8)
+
+
+def test_thinning_keeps_the_share_that_the_burden_allows_and_other_profiles():
+    rng = np.random.default_rng(5)
+    counts = np.hstack(
+        [rng.poisson(400.0, (300, 96)), rng.poisson(50.0, (300, 83)), rng.poisson(3.0, (300, 28))]
+    )
+    counts = counts.astype(float)
+    counts[0, :96], counts[1, :96], counts[2, 96:179] = 0, np.eye(96)[3] * 20, np.nan
+    got = thin(counts, {"SBS96": 96, "ID83": 83, "CN28": 28}, 0)
+    np.testing.assert_array_equal(got[:, 179:], counts[:, 179:])
+    assert np.isnan(got[2, 96:179]).all()
+    assert not got[0, :96].any()
+    np.testing.assert_array_equal(got[1], counts[1])  # 20 mutations are fewer than any burden
+    left = got[3:, :96].sum(axis=1)
+    assert (got[3:, :179] <= np.nan_to_num(counts[3:, :179])).all()
+    assert 30 < left.min() < 100 < left.max() < 3300
+    share = left / counts[3:, :96].sum(axis=1)
+    np.testing.assert_allclose(got[3:, 96:179].sum(axis=1) / counts[3:, 96:179].sum(axis=1), share, atol=0.02)
 
 
 # ---- calibration -----------------------------------------------------------------------------------

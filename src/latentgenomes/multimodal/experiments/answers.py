@@ -35,7 +35,7 @@ BURDENS = (10_000, 1_000, 200, 50)
 PARTS = ("answers", "unknown", "burden", "curves")
 
 
-class Cohort:
+class TypingCohort:
     """Tumours of one task: wide table of counts, types, subtypes, projects and donors, row by row."""
 
     def __init__(self, counts: pd.DataFrame, samples: pd.DataFrame, task: str = "organ") -> None:
@@ -85,7 +85,7 @@ def show_only(counts: pd.DataFrame, profiles: Sequence[str]) -> pd.DataFrame:
     return counts.mask(np.broadcast_to(hidden, counts.shape))
 
 
-def project_rounds(cohort: Cohort) -> Iterator[tuple[str, Rows, Rows]]:
+def project_rounds(cohort: TypingCohort) -> Iterator[tuple[str, Rows, Rows]]:
     """Name, training and test rows of every project that can be left out, as in `leave_project_out`."""
     for place in np.unique(cohort.projects):
         inside = cohort.projects == place
@@ -100,7 +100,7 @@ def all_answers(counts: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """Answers on other donors (organs and subtypes) and other projects, from all profiles and from SBS96."""
     frames = []
     for task in ("organ", "subtype"):
-        cohort = Cohort(counts, samples, task)
+        cohort = TypingCohort(counts, samples, task)
         splits = three_way_splits(len(cohort.types), groups=cohort.donors, n_trials=N_SPLITS)
         rounds = [("donor", str(number), split[0], split[2]) for number, split in enumerate(splits)]
         if task == "organ":
@@ -120,7 +120,7 @@ def unknown_types(counts: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     One row an organ: type, n_unknown, n_known, auroc, flagged (share of the unknown with p < .05) and
     flagged_known. The known ones are of other donors.
     """
-    cohort, records = Cohort(counts, samples), []
+    cohort, records = TypingCohort(counts, samples), []
     _, test = grouped_split(cohort.donors, test_fraction=0.2, random_state=0)
     for kind in np.unique(cohort.types):
         held = np.isin(np.arange(len(cohort.types)), test)
@@ -153,7 +153,7 @@ def thin(counts: pd.DataFrame, burden: int, seed: int) -> pd.DataFrame:
 
 def burdens(counts: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """Answers on test tumours thinned to few mutations, from all profiles and from SBS96."""
-    cohort, frames = Cohort(counts, samples), []
+    cohort, frames = TypingCohort(counts, samples), []
     splits = three_way_splits(len(cohort.types), groups=cohort.donors, n_trials=N_SMALL)
     for number, (train, _, test) in enumerate(splits):
         model = cohort.fit(train)
@@ -167,7 +167,7 @@ def burdens(counts: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
 def curves(counts: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """Answers after training on fewer tumours, or with some labels wrong: kind (tumours, noise), amount."""
-    cohort, frames = Cohort(counts, samples), []
+    cohort, frames = TypingCohort(counts, samples), []
     splits = three_way_splits(len(cohort.types), groups=cohort.donors, n_trials=N_SMALL)
     for number, (train, _, test) in enumerate(splits):
         rng = np.random.default_rng(number)

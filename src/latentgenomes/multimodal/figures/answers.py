@@ -25,7 +25,7 @@ def plot_verdicts(predictions: pd.DataFrame, ax: Axes | None = None) -> Axes:
             left = left + width
         ax.set_xlabel("tumours")
         ax.margins(y=0.01)
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
     return ax
 
 
@@ -42,7 +42,7 @@ def plot_on_map(
         for organ, (shade, shape) in looks.items():
             own = known[known["organ"] == organ]
             ax.scatter(own["map_1"], own["map_2"], s=5, c=shade, marker=shape, alpha=0.35, linewidths=0)
-        size = float(np.clip(9000 / len(places), 30, 110))
+        size = float(np.clip(9000 / len(places), 8, 110))
         for verdict, shade in VERDICT_COLOURS.items():
             mine = places[(verdicts.loc[places.index] == verdict).to_numpy()]
             ax.scatter(

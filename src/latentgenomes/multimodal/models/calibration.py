@@ -44,7 +44,7 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 #: Weight, in calibration, of tumours that were left out without their project.
-SHARE_ALONE = 0.95
+SHARE_ALONE = 0.9
 N_QUANTILES = 100
 LEAST_ANSWERS = 20  # fewer left-out answers say nothing about a threshold
 NEVER = 2.0  # no probability is this large

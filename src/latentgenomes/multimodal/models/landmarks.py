@@ -47,6 +47,9 @@ Bools = npt.NDArray[np.bool_]
 PARTS: dict[str, tuple[str, ...]] = dict.fromkeys(("ID83", "DBS78", "CN28", "SV5"), ("clr",))
 #: Weights of the kernels. Substitutions tell most; the copy number and rearrangements of a project least.
 WEIGHTS: dict[str, float] = {"SBS96": 3.0, "ID83": 1.0, "CN28": 0.5, "SV5": 0.5, "DBS78": 0.4}
+#: Profiles of small mutations, which a panel or an exome shows in part, and how many are left when thinned.
+SMALL = ("SBS96", "ID83", "DBS78")
+BURDENS = (50.0, 3000.0)
 _CLIP = 6.0  # standard deviations
 _PER_CHANNEL = 3  # landmarks at most
 _JITTER = 1e-4
@@ -132,6 +135,26 @@ def fit_kernels(
         )
         for name, columns in zip(lengths, column_slices(list(lengths.values())), strict=True)
     ]
+
+
+def thin(counts: Array, lengths: Mapping[str, int], seed: int) -> Array:
+    """Tumours as if fewer of their small mutations had been seen: (n, d), other profiles as they are.
+
+    Of the first small profile, 50 to 3,000 mutations are left, evenly on a logarithmic scale, or all where
+    there are fewer; the same share of the others.
+    """
+    rng, found = np.random.default_rng(seed), counts.copy()
+    slices = dict(zip(lengths, column_slices(list(lengths.values())), strict=True))
+    small = [slices[name] for name in SMALL if name in slices]
+    least, most = np.log(BURDENS).tolist()
+    burden = np.exp(rng.uniform(least, most, size=len(counts)))
+    total = np.nan_to_num(counts[:, small[0]].sum(axis=1)) if small else np.ones(len(counts))
+    share = np.minimum(burden / np.maximum(total, 1.0), 1.0)
+    for columns in small:
+        own = counts[:, columns]
+        kept = rng.binomial(np.nan_to_num(own).astype(np.int64), share[:, None]).astype(np.float64)
+        found[:, columns] = np.where(np.isnan(own), np.nan, kept)
+    return found
 
 
 def designs(kernels: Sequence[ProfileKernel], counts: Array, lengths: Sequence[int]) -> list[Array]:

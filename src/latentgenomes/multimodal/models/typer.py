@@ -36,7 +36,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from latentgenomes.multimodal.models.calibration import Calibration, LeftOut, calibrate
 from latentgenomes.multimodal.models.features import check_wide, column_slices
-from latentgenomes.multimodal.models.landmarks import WEIGHTS, ProfileKernel, designs, fit_kernels
+from latentgenomes.multimodal.models.landmarks import (
+    SMALL,
+    WEIGHTS,
+    ProfileKernel,
+    designs,
+    fit_kernels,
+    thin,
+)
 from latentgenomes.multimodal.models.ridge import (
     balanced_weights,
     coefficients,
@@ -83,6 +90,8 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
         Width of the kernel, larger is narrower, and strength of the penalty.
     weights : mapping of str to float, optional
         Weights of the profiles by name; those of `latentgenomes.multimodal.models.landmarks` by default.
+    thinning : float
+        Weight of a copy of each tumour with 50 to 3,000 of its small mutations; 0 for none.
     n_components : int
         Principal components of each profile in the embedding, at most.
     precision : float
@@ -108,6 +117,7 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
         bandwidth: float = 0.5,
         ridge: float = 0.1,
         weights: Mapping[str, float] | None = None,
+        thinning: float = 0.1,
         n_components: int = 24,
         precision: float = 0.94,
         subsets: Sequence[Sequence[str]] | None = None,
@@ -118,6 +128,7 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
         self.bandwidth = bandwidth
         self.ridge = ridge
         self.weights = weights
+        self.thinning = thinning
         self.n_components = n_components
         self.precision = precision
         self.subsets = subsets
@@ -144,9 +155,10 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
         places = np.unique(_labelled(projects, n, "projects"), return_inverse=True)[1]
         people = np.unique(_labelled(donors, n, "donors", own=True), return_inverse=True)[1]
         (seed,) = self._seeds(1)
+        lengths = dict(zip(self.profile_names_, self.profile_lengths_, strict=True))
         kernels = fit_kernels(
             counts,
-            dict(zip(self.profile_names_, self.profile_lengths_, strict=True)),
+            lengths,
             n_landmarks=self.n_landmarks,
             bandwidth=self.bandwidth,
             weights=WEIGHTS if self.weights is None else self.weights,
@@ -158,6 +170,11 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
         design = np.hstack([*parts, np.full((n, 1), _CONSTANT)])
         weight = balanced_weights(codes, places)
         aims = np.hstack([targets(codes, len(self.classes_)), targets(kinds, len(self.subtypes_))])
+        if self.thinning > 0 and set(SMALL) & set(self.profile_names_):
+            # Each tumour stands a second time, with fewer of its mutations.
+            fewer = designs(kernels, thin(counts, lengths, seed), self.profile_lengths_)
+            design = np.vstack([design, np.hstack([*fewer, np.full((n, 1), _CONSTANT)])])
+            weight, aims = np.append(weight, self.thinning * weight), np.vstack([aims, aims])
         self.gram_ = pack((design * weight[:, None]).T @ design)
         self.moment_ = (design.T @ (aims * weight[:, None])).astype(np.float32)
         self._fit_embedding(parts, present)
@@ -325,7 +342,8 @@ class TumourClassifier(TransformerMixin, ClassifierMixin, TorchEstimator):
             for number, own in enumerate(groups):
                 rows = np.arange(len(codes)) if number == 0 else _elsewhere(codes, own)
                 if len(rows):
-                    predicted = left_out(design[:, columns], weight, aims, self.ridge, own)
+                    twice = np.tile(own, len(design) // len(codes))
+                    predicted = left_out(design[:, columns], weight, aims, self.ridge, twice)[: len(codes)]
                     far, agreement = self._known_neighbours(present, own)
                     sets.append(
                         LeftOut(self._organ_scores(predicted)[rows], codes[rows], far[rows], agreement[rows])
