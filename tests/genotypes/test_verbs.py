@@ -247,6 +247,16 @@ def test_every_kind_of_vcf_is_read_and_written(suffix, two_chromosomes):
         assert texts[0] == texts[1]
 
 
+def test_a_bcf_is_whole_where_the_header_of_the_text_was_not(two_chromosomes):
+    lines = [line for line in two_chromosomes.read_text().splitlines() if not line.startswith("##contig")]
+    lines[-1] = lines[-1].replace("\t.\t.\t.\tGT", "\t.\tq99\tDB=3\tGT")
+    two_chromosomes.write_text("\n".join(lines) + "\n")
+    source = there_and_back(two_chromosomes, keep="all", suffix=".bcf").rename(
+        two_chromosomes.with_name("source.bcf")
+    )
+    assert records(there_and_back(source, keep="all")) == records(two_chromosomes)
+
+
 @pytest.mark.parametrize(
     ("region", "chosen"),
     [

@@ -5,7 +5,6 @@ sets.
 import os
 import struct
 import tempfile
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -73,15 +72,23 @@ def write_vcf_pieces(pieces: Iterable[bytes], path: Path) -> None:
 
 
 def _write_bcf(text: Path, path: Path) -> None:
+    """Convert by htslib, which takes no record of which the header lacks the chromosome, FILTER or INFO.
+
+    It adds what is lacking to its own header as it reads; with that header the text is converted.
+    """
     cyvcf2 = require("cyvcf2", extra="genotypes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # htslib names contigs that a header lacks
-        reader = cyvcf2.VCF(os.fspath(text))
-        writer = cyvcf2.Writer(os.fspath(path), reader, mode="wb")
-        for variant in reader:
-            writer.write_record(variant)
-        writer.close()
-        reader.close()
+    named = text.with_name("named.vcf")
+    whole = cyvcf2.VCF(os.fspath(text))
+    for _ in whole:
+        pass
+    with text.open("rb") as old, named.open("wb") as new:
+        new.write(whole.raw_header.encode())
+        new.writelines(line for line in old if not line.startswith(b"#"))
+    reader = cyvcf2.VCF(os.fspath(named))
+    writer = cyvcf2.Writer(os.fspath(path), reader, mode="wb")
+    for variant in reader:
+        writer.write_record(variant)
+    writer.close()
 
 
 def write_plink_pieces(
