@@ -1,11 +1,13 @@
 """Steps between the repository and the staged copy that Jupyter Book reads; called by the Snakefile.
 
 python book/build.py mirror   TARGET                      copy pages, data tables and sources
-python book/build.py stage    NOTEBOOK TARGET             clean an executed notebook for its page
+python book/build.py stage    NOTEBOOK TARGET             clean an executed notebook for its page; its figures
+                                                          go to book/figures, where chapters find them
 python book/build.py runtimes TARGET NOTEBOOK...          write the page with run times
 """
 
 import argparse
+import base64
 import csv
 import filecmp
 import re
@@ -31,8 +33,12 @@ RESULTS = re.compile(
     r"<!-- results: (?P<table>[\w/]+) where (?P<where>[\w= ]+) show (?P<show>[\w:.+ ]+) -->\n"
 )
 
-#: Made here and not in the repository, so a mirror must not delete it.
+#: Made here and not in the repository, so a mirror must not delete them.
 RUNTIMES = Path("book/runtimes.md")
+FIGURES = Path("book/figures")
+
+#: Where a notebook gives a figure its name.
+NAMED = re.compile(r"outputs\.figure\(.*\"(?P<name>[\w-]+)\"\)")
 
 
 def filled(text, root):
@@ -104,7 +110,8 @@ def mirror(root, target):
     staged = {Path("notebooks") / path.name for path in (root / "notebooks").glob("*.ipynb")}
     present = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
     for name in present - {*wanted, *staged, RUNTIMES}:
-        (target / name).unlink()
+        if name.parent != FIGURES:
+            (target / name).unlink()
 
 
 def stage(source, target):
@@ -124,7 +131,22 @@ def stage(source, target):
             # Progress and warnings of other packages belong to the run, not to the page.
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     target.parent.mkdir(parents=True, exist_ok=True)
+    for name, picture in figures(notebook).items():
+        path = target.parent.parent / FIGURES / f"{target.stem}-{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture)
     nbformat.write(notebook, target)
+
+
+def figures(notebook):
+    """Pictures of the cells that give their figure a name, by name."""
+    found = {}
+    for cell in notebook.cells:
+        match = NAMED.search(cell.source) if cell.cell_type == "code" else None
+        data = [output.get("data", {}).get("image/png") for output in cell.outputs] if match else []
+        if pictures := [picture for picture in data if picture]:
+            found[match["name"]] = base64.b64decode(pictures[-1])
+    return found
 
 
 def run_time(path):

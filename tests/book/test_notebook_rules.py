@@ -11,8 +11,18 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(
     path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
 )
-# Arithmetic and a file format that several models share; a file with abstract methods holds no model either.
-SHARED = {"container.py", "cox.py", "poisson.py"}
+# Arithmetic, orders of rows and file formats that several models share; a file with abstract methods holds no model either.
+SHARED = {
+    "arithmetic.py",
+    "blocks.py",
+    "call_streams.py",
+    "call_text.py",
+    "compiled.py",
+    "container.py",
+    "cox.py",
+    "neighbours.py",
+    "poisson.py",
+}
 MODELS = sorted(
     path
     for path in (ROOT / "src/latentgenomes").glob("*/models/*.py")

@@ -152,7 +152,8 @@ class ConsensusNMF(GammaPoissonNMF):
             whole = self._search_all(shown, cap, seeds[0])
             rates = np.maximum(whole.transform(counts) @ whole.components_, _TINY)
             quiet = quiet_totals(counts, rates)
-            fewer = counts / np.maximum(totals / np.minimum(quiet, cap), 1.0)[:, None]
+            limits = np.minimum(quiet, cap)
+            fewer = counts / np.maximum(totals / limits, 1.0)[:, None]
             if fewer.sum() > _AS_MANY * shown.sum():
                 break
             shown = fewer
