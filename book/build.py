@@ -30,7 +30,7 @@ IGNORED = ("__pycache__", ".ipynb_checkpoints")
 
 #: Above a table of a page whose numbers stand in data/results: which rows, and which columns fill it.
 RESULTS = re.compile(
-    r"<!-- results: (?P<table>[\w/]+) where (?P<where>[\w= ]+) show (?P<show>[\w:.+ ]+) -->\n"
+    r"<!-- results: (?P<table>[\w/]+)(?: where (?P<where>[\w= ]+))? show (?P<show>[\w:.+ ]+) -->\n"
 )
 
 #: Made here and not in the repository, so a mirror must not delete them.
@@ -51,7 +51,7 @@ def filled(text, root):
     while match := RESULTS.search(rest):
         body, blank, after = rest[match.end() :].partition("\n\n")
         head, rule, *rows = body.splitlines()
-        known = stored_rows(root / f"data/results/{match['table']}.csv", match["where"].split())
+        known = stored_rows(root / f"data/results/{match['table']}.csv", (match["where"] or "").split())
         shown = [column.split(":") for column in match["show"].split()]
         pieces += [
             rest[: match.start()],

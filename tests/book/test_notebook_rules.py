@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(
     path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
 )
-# Arithmetic, orders of rows and file formats that several models share; a file with abstract methods holds no model either.
+# Arithmetic, orders of rows and file formats that several models share; a file with abstract methods holds no
+# model either.
 SHARED = {
     "arithmetic.py",
     "blocks.py",
