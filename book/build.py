@@ -2,7 +2,8 @@
 
 python book/build.py mirror   TARGET                      copy pages, data tables and sources
 python book/build.py stage    NOTEBOOK TARGET             clean an executed notebook for its page; its figures
-                                                          go to book/figures, where chapters find them
+                                                          go to book/figures, where chapters find them, and
+                                                          the script of interactive ones to book/_static
 python book/build.py runtimes TARGET NOTEBOOK...          write the page with run times
 """
 
@@ -15,6 +16,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+from plotly.offline import get_plotlyjs
 
 #: What pages may show or include, besides the notebooks.
 MIRRORED = (
@@ -36,6 +38,10 @@ RESULTS = re.compile(
 #: Made here and not in the repository, so a mirror must not delete them.
 RUNTIMES = Path("book/runtimes.md")
 FIGURES = Path("book/figures")
+PLOTLY = Path("book/_static/plotly.min.js")
+
+#: The tag that takes plotly's script from another host.
+LOADER = re.compile(r"<script[^>]+src=\"https://cdn\.plot\.ly/[^>]+></script>")
 
 #: Where a notebook gives a figure its name.
 NAMED = re.compile(r"outputs\.figure\(.*\"(?P<name>[\w-]+)\"\)")
@@ -109,7 +115,7 @@ def mirror(root, target):
                 copy.write_text(filled(text, root), encoding="utf-8")
     staged = {Path("notebooks") / path.name for path in (root / "notebooks").glob("*.ipynb")}
     present = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
-    for name in present - {*wanted, *staged, RUNTIMES}:
+    for name in present - {*wanted, *staged, RUNTIMES, PLOTLY}:
         if name.parent != FIGURES:
             (target / name).unlink()
 
@@ -130,12 +136,23 @@ def stage(source, target):
         if cell.cell_type == "code":
             # Progress and warnings of other packages belong to the run, not to the page.
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                serve_plotly(output, target.parent.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     for name, picture in figures(notebook).items():
         path = target.parent.parent / FIGURES / f"{target.stem}-{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture)
     nbformat.write(notebook, target)
+
+
+def serve_plotly(output, root):
+    """Let an interactive figure take its script from the site: pages are read without a network, too."""
+    page = output.get("data", {}).get("text/html", "")
+    if LOADER.search(page):
+        (root / PLOTLY).parent.mkdir(parents=True, exist_ok=True)
+        (root / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
+        output["data"]["text/html"] = LOADER.sub('<script src="../_static/plotly.min.js"></script>', page)
 
 
 def figures(notebook):

@@ -4,6 +4,8 @@ import http.server
 import io
 import os
 import re
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -411,3 +413,17 @@ def test_unpack_a_real_archive(tmp_path, monkeypatch):
 
 def test_locate_finds_the_registry_that_is_read():
     assert len(locate("data/registry.csv").read_text().splitlines()) == len(load_registry()) + 1
+
+
+def test_a_relative_mirror_holds_in_what_is_started_from_another_folder(tmp_path):
+    code = (
+        "import os, subprocess, sys; import latentgenomes.core.registry; os.chdir('/');"
+        "print(subprocess.check_output([sys.executable, '-c', "
+        "'import os; print(os.environ[\"LATENTGENOMES_MIRROR\"])'], text=True))"
+    )
+    environment = os.environ | {"LATENTGENOMES_MIRROR": "../files"}
+    (tmp_path / "here").mkdir()
+    told = subprocess.check_output(
+        [sys.executable, "-c", code], cwd=tmp_path / "here", env=environment, text=True
+    )
+    assert told.strip() == str(tmp_path.resolve() / "files")

@@ -7,6 +7,7 @@ import pytest
 from latentgenomes.multimodal.evaluate import calibration_error, reliability, selective, unknown_auroc
 from latentgenomes.multimodal.experiments.answers import show_only, thin
 from latentgenomes.multimodal.figures import (
+    plot_burden,
     plot_coverage,
     plot_on_map,
     plot_reliability,
@@ -93,3 +94,21 @@ def test_figures_show_every_tumour_and_line(found):
     assert len(plot_reliability(tables).lines) == 3
     curves = {"a": selective(answers(), [0.2, 0.5, 0.8])}
     assert len(plot_coverage(curves, {"a": (0.5, 0.8)}).lines) == 3
+
+
+def test_shares_by_burden_are_those_of_the_answers():
+    table = pd.DataFrame(
+        {
+            "shown": ["all"] * 4 + ["one"] * 2,
+            "burden": [50, 50, 200, 200, 50, 200],
+            "right": [True, False, True, True, False, True],
+            "confident": [False, False, True, False, False, False],
+        }
+    )
+    ax = plot_burden(table)
+    assert [line.get_ydata().tolist() for line in ax.lines] == [
+        [0.5, 1.0],
+        [0.0, 0.5],
+        [0.0, 1.0],
+        [0.0, 0.0],
+    ]

@@ -79,6 +79,12 @@ def _entry(name: str) -> _Entry:
     return _Entry(name, row["url"], row["sha256"], int(row["bytes"]), row["licence"], row["citation"])
 
 
+# What is started from here, kernels among it, may stand in another folder.
+for _name in ("LATENTGENOMES_MIRROR", "LATENTGENOMES_DATA"):
+    if os.environ.get(_name):
+        os.environ[_name] = str(Path(os.environ[_name]).expanduser().resolve())
+
+
 def _mirror() -> Path | None:
     value = os.environ.get("LATENTGENOMES_MIRROR", "")
     return Path(value).expanduser() if value else None

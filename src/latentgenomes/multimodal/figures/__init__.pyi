@@ -1,4 +1,5 @@
 from latentgenomes.multimodal.figures.answers import (
+    plot_burden,
     plot_coverage,
     plot_on_map,
     plot_reliability,
@@ -20,6 +21,7 @@ __all__ = [
     "embedding_map",
     "plot_agreement",
     "plot_attention",
+    "plot_burden",
     "plot_coverage",
     "plot_dominance",
     "plot_embedding",

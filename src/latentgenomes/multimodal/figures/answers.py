@@ -105,3 +105,24 @@ def plot_coverage(
         ax.set_xlim(0, 1.02)
         ax.legend(loc="lower left")
     return ax
+
+
+def plot_burden(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the share of right answers (full lines) and of *confident* ones (dashed) against the substitutions
+    that are left: columns shown, burden, right and confident, a row an answer.
+    """
+    ax = axes_or_new(ax, height=3.2, width=5.6)
+    with style():
+        for (shown, part), shade in zip(table.groupby("shown", sort=False), PALETTE, strict=False):
+            shares = part.groupby("burden")[["right", "confident"]].mean()
+            ax.plot(shares.index, shares["right"], "-o", color=shade, markersize=4, label=str(shown))
+            ax.plot(shares.index, shares["confident"], "--o", color=shade, markersize=3, linewidth=1)
+        ax.set_xscale("log")
+        ticks = sorted(table["burden"].unique())
+        ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        ax.minorticks_off()
+        ax.set_ylim(0, 1.02)
+        ax.set_xlabel("substitutions left of a tumour, at most")
+        ax.set_ylabel("share of the answers")
+        ax.legend(loc="upper left", title="right (full) and confident (dashed)", title_fontsize=8.5)
+    return ax
