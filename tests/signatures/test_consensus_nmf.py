@@ -8,7 +8,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import latentgenomes as lg
 from latentgenomes.signatures.evaluate import recovery
 from latentgenomes.signatures.models.agreement import agree
-from latentgenomes.signatures.models.consensus_nmf import ConsensusNMF, inverse_information, quiet_totals
+from latentgenomes.signatures.models.consensus_nmf import ConsensusNMF
+from latentgenomes.signatures.models.exposure_errors import inverse_information, quiet_totals
 from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF
 
 FAST = {"n_pairs": 2, "max_iter": 2, "random_state": 0}

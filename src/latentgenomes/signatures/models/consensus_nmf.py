@@ -26,7 +26,6 @@ and size would show it too. The others are *possible*.
 | $s_b$ | `half_signatures_` | (b, k, m), the partners in every half |
 | $e$ | `training_exposures_` | (n, k), mutations |
 | $\varphi$ | `dispersion_` | scalar, 0 for Poisson counts |
-| $T$ | `limits` | (n,), mutations |
 | $\text{support}$ | `support_` | (k,), in 0..1 |
 
 References
@@ -40,16 +39,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
-from scipy.special import entr
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from latentgenomes.nn.train import progress
 from latentgenomes.signatures.models.agreement import Agreement, agree
-from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF, _limit, _penalised
+from latentgenomes.signatures.models.exposure_errors import (
+    interval_ends,
+    inverse_information,
+    search_quietly,
+    variance_over_versions,
+)
+from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF, _penalised
 from latentgenomes.signatures.models.klnmf import factorize
-from latentgenomes.signatures.models.negative_binomial import _scatters, _updated, fit_dispersion
+from latentgenomes.signatures.models.negative_binomial import ScatteringNMF, _scatters, fit_dispersion
 from latentgenomes.signatures.models.spike_slab import Catalogue, infer
 
 FOUND = 0.4  # support from which a signature is promised to come back
@@ -59,14 +60,11 @@ _LARGEST_HALF = 600
 _NMF_UPDATES = 1000
 _NMF_TOL = 1e-4
 _N_LIMITS = 4  # searches on all donors, at most, each with quieter counts
-_AS_MANY = 0.8  # share of the mutations that must go for another search to be worth it
-_REFIT_UPDATES = 200
 _HALF_UPDATES = 100
-_OPENED = 1e-3  # share of a sample's mutations
 _TINY = 1e-12
 
 
-class ConsensusNMF(GammaPoissonNMF):
+class ConsensusNMF(ScatteringNMF):
     """Sparse NMF of all donors and of halves of them: signatures that come back, each with its support.
 
     Parameters
@@ -147,22 +145,15 @@ class ConsensusNMF(GammaPoissonNMF):
         seeds = self._seeds(self.n_pairs + 1)
         totals = counts.sum(1)
         cap = float(np.median(totals[totals > 0])) if self.max_mutations is None else self.max_mutations
-        shown = _limit(counts, cap)[0]
-        for _ in range(_N_LIMITS):
-            whole = self._search_all(shown, cap, seeds[0])
-            rates = np.maximum(whole.transform(counts) @ whole.components_, _TINY)
-            quiet = quiet_totals(counts, rates)
-            limits = np.minimum(quiet, cap)
-            fewer = counts / np.maximum(totals / limits, 1.0)[:, None]
-            if fewer.sum() > _AS_MANY * shown.sum():
-                break
-            shown = fewer
+        whole, shown, scatters = search_quietly(
+            counts, cap, lambda quiet: self._search_all(quiet, cap, seeds[0]), _N_LIMITS
+        )
         self.cap_ = float(np.median(shown.sum(1)[totals > 0]))
         self.path_, self.restarts_, self.n_iter_ = whole.path_, whole.restarts_, whole.n_iter_
         self.n_searched_ = len(whole.components_)
         asked = self.n_signatures if not (self.eliminate and self.extend) else counts.shape[1]
         halves = self._halves(shown, seeds[1:])
-        k, cycles = len(whole.components_), min(self.max_iter, _CYCLES[bool(np.isfinite(quiet).all())])
+        k, cycles = len(whole.components_), min(self.max_iter, _CYCLES[scatters])
         fits = self._search_halves(halves, min(k + _SPARE, asked), cycles, cap, seeds[1:])
         fits += self._factorise_halves(halves, k, seeds[1:])
         self._settle(counts, shown, agree(whole.components_, fits, most=asked))
@@ -239,13 +230,6 @@ class ConsensusNMF(GammaPoissonNMF):
         self.found_ = self.support_ >= FOUND
         self.half_signatures_ = found.partners[:, order]
 
-    def _exposures(self, counts: np.ndarray) -> np.ndarray:
-        exposures = super()._exposures(counts)
-        if self.dispersion_ > 0:
-            for _ in range(_REFIT_UPDATES):
-                exposures = _updated(counts, exposures, self.components_, self.dispersion_)
-        return exposures
-
     def exposure_intervals(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Intervals of the exposures, in mutations, that carry the error of the signatures.
 
@@ -274,70 +258,15 @@ class ConsensusNMF(GammaPoissonNMF):
         ----------
         Shao & Wu 1989, Ann. Stat. 17:1176 (the delete-d jackknife).
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level must lie in (0, 1), but {level!r} came. Use 0.9 for 90% intervals.")
         counts = self._check(X)
         exposures = self._exposures(counts)
         variance = inverse_information(counts, exposures, self.components_, self.dispersion_)
-        variance += self._variance_of_signatures(counts, exposures)
-        half = stats.norm.ppf((1.0 + level) / 2.0) * np.sqrt(variance)
-        return np.maximum(exposures - half, 0.0), exposures + half
-
-    def _variance_of_signatures(self, counts: np.ndarray, exposures: np.ndarray) -> np.ndarray:
-        """Variance of the exposures that comes from the signatures, (n, k)."""
-        start = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True)) * (exposures > 0)
-        found = []
-        for signatures in self.half_signatures_:
-            values = start
-            for _ in range(_HALF_UPDATES):
-                values = _updated(counts, values, signatures, self.dispersion_)
-            found.append(values)
-        used = self.half_size_ / len(self.training_exposures_)
-        return np.asarray(np.var(found, axis=0) * used / (1.0 - used))
-
-    def sample(
-        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
-    ) -> np.ndarray:
-        """Draw new catalogues: a training sample's exposures, then counts with the learnt dispersion.
-
-        Parameters
-        ----------
-        n_samples : int
-            How many.
-        random_state : int, RandomState or None
-            Source of randomness.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_channels)
-            Whole counts.
-        """
-        check_is_fitted(self)
-        if self.dispersion_ == 0 or n_samples < 1:
-            return super().sample(n_samples, random_state=random_state)
-        rng = check_random_state(random_state)
-        rows = rng.randint(len(self.training_exposures_), size=n_samples)
-        rates = self._sampled_exposures(rows, rng) @ self.components_
-        return rng.poisson(rates * rng.gamma(1.0 / self.dispersion_, self.dispersion_, size=rates.shape))
-
-
-def inverse_information(
-    counts: np.ndarray, exposures: np.ndarray, signatures: np.ndarray, dispersion: float
-) -> np.ndarray:
-    """Variance of exposures of greatest likelihood under fixed signatures, none of them absent, (n, k)."""
-    opened = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True))
-    rates = np.maximum(opened @ signatures, 1e-6)
-    k = len(signatures)
-    products = (signatures[:, None] * signatures[None]).reshape(k * k, -1)
-    information = ((1.0 / (rates + dispersion * rates**2)) @ products.T).reshape(-1, k, k)
-    own = np.einsum("nkk->nk", information)
-    information += (1e-8 * own + _TINY)[:, :, None] * np.eye(k)
-    return np.einsum("nkk->nk", np.linalg.inv(information))
-
-
-def quiet_totals(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Totals, in mutations, (n,), at which the scatter of a sample's counts is as large as Poisson noise."""
-    if not _scatters(counts, rates):
-        return np.full(len(counts), np.inf)
-    shares = rates / rates.sum(1, keepdims=True)
-    return np.asarray(np.exp(entr(shares).sum(1)) / fit_dispersion(counts, rates))
+        variance += variance_over_versions(
+            counts,
+            exposures,
+            self.half_signatures_,
+            dispersion=self.dispersion_,
+            share=self.half_size_ / len(self.training_exposures_),
+            n_updates=_HALF_UPDATES,
+        )
+        return interval_ends(exposures, variance, level)

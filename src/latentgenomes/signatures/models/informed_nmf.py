@@ -27,22 +27,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from latentgenomes.nn.train import progress
-from latentgenomes.signatures.models.consensus_nmf import inverse_information, quiet_totals
 from latentgenomes.signatures.models.dictionary import Array, Dictionary, Judge
+from latentgenomes.signatures.models.exposure_errors import (
+    interval_ends,
+    inverse_information,
+    search_quietly,
+    variance_over_versions,
+)
 from latentgenomes.signatures.models.extractor import SignatureExtractor
-from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF, _limit
+from latentgenomes.signatures.models.gamma_poisson import GammaPoissonNMF
 from latentgenomes.signatures.models.informed_search import margins, nearest, own_versions, search, start
 from latentgenomes.signatures.models.negative_binomial import _updated
 from latentgenomes.signatures.models.refitting import refit_sparse
 
 _N_LIMITS = 3  # extractions that propose, at most, each from quieter counts
-_AS_MANY = 0.8  # share of the mutations that must go for another one to be worth it
 _N_SUBSETS, _SHARE = 20, 0.6  # of the jackknife
 _N_UPDATES = 60
-_OPENED = 1e-3  # share of a sample's mutations
 _TINY = 1e-12
 
 
@@ -162,9 +164,9 @@ class InformedNMF(SignatureExtractor):
         """Signatures of an extraction without knowledge, from counts whose scatter is below their noise."""
         totals = counts.sum(1)
         cap = float(np.median(totals[totals > 0])) if self.max_mutations is None else self.max_mutations
-        shown = _limit(counts, cap)[0]
-        for _ in range(_N_LIMITS):
-            model = GammaPoissonNMF(
+
+        def search(shown: Array) -> GammaPoissonNMF:
+            return GammaPoissonNMF(
                 n_restarts=self.n_restarts,
                 max_iter=self.max_iter,
                 tol=self.tol,
@@ -172,13 +174,9 @@ class InformedNMF(SignatureExtractor):
                 device=self.device,
                 random_state=seed,
             ).fit(shown)
-            self.n_iter_ = model.n_iter_
-            rates = np.maximum(model.transform(counts) @ model.components_, _TINY)
-            limits = np.minimum(quiet_totals(counts, rates), cap)
-            fewer = counts / np.maximum(totals / limits, 1.0)[:, None]
-            if fewer.sum() > _AS_MANY * shown.sum():
-                break
-            shown = fewer
+
+        model = search_quietly(counts, cap, search, _N_LIMITS)[0]
+        self.n_iter_ = model.n_iter_
         return np.asarray(model.components_)
 
     def _exposures(self, counts: np.ndarray) -> np.ndarray:
@@ -218,21 +216,18 @@ class InformedNMF(SignatureExtractor):
         ValueError
             If `level` is outside (0, 1).
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level must lie in (0, 1), but {level!r} came. Use 0.9 for 90% intervals.")
         counts = self._check(X)
         exposures = self._exposures(counts)
         variance = inverse_information(counts, exposures, self.components_, self.dispersion_)
-        opened = np.maximum(exposures, _OPENED * counts.sum(1, keepdims=True)) * (exposures > 0)
-        versions = []
-        for signatures in self.subset_signatures_:
-            values = opened
-            for _ in range(_N_UPDATES):
-                values = _updated(counts, values, signatures, self.dispersion_)
-            versions.append(values)
-        variance += np.var(versions, axis=0) * _SHARE / (1.0 - _SHARE)
-        half = stats.norm.ppf((1.0 + level) / 2.0) * np.sqrt(variance)
-        return np.maximum(exposures - half, 0.0), exposures + half
+        variance += variance_over_versions(
+            counts,
+            exposures,
+            self.subset_signatures_,
+            dispersion=self.dispersion_,
+            share=_SHARE,
+            n_updates=_N_UPDATES,
+        )
+        return interval_ends(exposures, variance, level)
 
     def _build_module(self) -> None:
         return None

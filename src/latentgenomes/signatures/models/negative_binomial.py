@@ -125,7 +125,32 @@ def penalised_likelihood(
     return log_likelihood(counts, rates, dispersion) - float(of_signatures + of_exposures + of_presence)
 
 
-class NegativeBinomialNMF(GammaPoissonNMF):
+class ScatteringNMF(GammaPoissonNMF):
+    """Abstract: a Gamma-Poisson NMF whose counts may scatter by `dispersion_`, which a subclass learns."""
+
+    dispersion_: float
+
+    def _exposures(self, counts: np.ndarray) -> np.ndarray:
+        exposures = super()._exposures(counts)
+        if self.dispersion_ > 0:
+            for _ in range(_REFIT_UPDATES):
+                exposures = _updated(counts, exposures, self.components_, self.dispersion_)
+        return exposures
+
+    def sample(
+        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
+        """Draw new catalogues as `GammaPoissonNMF` does, with counts of the learnt dispersion."""
+        check_is_fitted(self)
+        if self.dispersion_ == 0 or n_samples < 1:
+            return super().sample(n_samples, random_state=random_state)
+        rng = check_random_state(random_state)
+        rows = rng.randint(len(self.training_exposures_), size=n_samples)
+        rates = self._sampled_exposures(rows, rng) @ self.components_
+        return rng.poisson(rates * rng.gamma(1.0 / self.dispersion_, self.dispersion_, size=rates.shape))
+
+
+class NegativeBinomialNMF(ScatteringNMF):
     """Gamma-Poisson NMF that knows that counts may scatter more than Poisson counts do.
 
     On Poisson counts that `GammaPoissonNMF` explains it gives the same, number for number. Where counts
@@ -241,13 +266,6 @@ class NegativeBinomialNMF(GammaPoissonNMF):
         for name in ("prior_shape_", "prior_rate_", "prevalence_"):
             setattr(self, name, getattr(self, name)[order])
 
-    def _exposures(self, counts: np.ndarray) -> np.ndarray:
-        exposures = super()._exposures(counts)
-        if self.dispersion_ > 0:
-            for _ in range(_REFIT_UPDATES):
-                exposures = _updated(counts, exposures, self.components_, self.dispersion_)
-        return exposures
-
     def exposure_intervals(self, X: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Central intervals of the exposures, in mutations, widened by the scatter of the counts.
 
@@ -279,18 +297,6 @@ class NegativeBinomialNMF(GammaPoissonNMF):
             for tail in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)
         )
         return lower, upper
-
-    def sample(
-        self, n_samples: int = 1, *, random_state: int | np.random.RandomState | None = None
-    ) -> np.ndarray:
-        """Draw new catalogues as `GammaPoissonNMF` does, with counts of the learnt dispersion."""
-        check_is_fitted(self)
-        if self.dispersion_ == 0 or n_samples < 1:
-            return super().sample(n_samples, random_state=random_state)
-        rng = check_random_state(random_state)
-        rows = rng.randint(len(self.training_exposures_), size=n_samples)
-        rates = self._sampled_exposures(rows, rng) @ self.components_
-        return rng.poisson(rates * rng.gamma(1.0 / self.dispersion_, self.dispersion_, size=rates.shape))
 
 
 def _scatters(counts: np.ndarray, rates: np.ndarray) -> bool:
