@@ -9,12 +9,18 @@ from latentgenomes.mutations.cosmic import cosmic_signatures
 from latentgenomes.mutations.finer import FINER
 from latentgenomes.mutations.profiles import read_signatures
 from latentgenomes.mutations.references import Reference
-from latentgenomes.signatures.data.sigprofiler import read_activities, sigprofiler_names
+from latentgenomes.signatures.data.sigprofiler import sigprofiler_names
 from latentgenomes.signatures.verbs.downstream import save_extraction_tables, save_refit_tables
 from latentgenomes.signatures.verbs.drawings import save_extraction_figures, save_refit_figures
 from latentgenomes.signatures.verbs.reach import reach
 
 NAMES = ["SBS1", "SBS4", "SBS13"]
+
+
+def read_activities(path):
+    """As tools that follow SigProfilerExtractor read it."""
+    table = pd.read_csv(path, sep="\t").set_index("Samples")
+    return table.set_axis(table.index.astype(str))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +50,6 @@ def test_what_we_write_as_sigprofiler_our_readers_read(found, tmp_path):
     assert activities.index.equals(found.counts.index)
     samples = lg.signatures.read_catalog(tmp_path / "SBS96" / "Samples.txt")
     pd.testing.assert_frame_equal(samples, found.counts, check_dtype=False)
-    with pytest.raises(ValueError, match="must begin with the heading 'Samples'"):
-        read_activities(own / "Signatures" / "SBS96_De-Novo_Signatures.txt")
 
 
 def test_the_decomposition_names_cosmic_and_its_activities_are_near_the_truth(found, truth, tmp_path):

@@ -48,13 +48,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
 
+from latentgenomes.expression.models.imputers import GapFiller
 from latentgenomes.expression.models.partners import find_partners, predict_residuals
-from latentgenomes.nn.estimator import TorchEstimator
 from latentgenomes.nn.train import progress
 
 Array = npt.NDArray[np.float32]
@@ -63,7 +61,7 @@ _ROWS = 1024
 _LEAST_NOISE = 1e-3
 
 
-class FactorImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
+class FactorImputer(GapFiller):
     """Factor analysis with gaps, refined by partners of each gene; in seconds for thousands of genes.
 
     Parameters
@@ -189,17 +187,9 @@ class FactorImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
             filled[rows] = np.where(observed[rows], given[rows], predicted)
         return filled
 
-    def transform(self, X: Any) -> npt.NDArray[Any]:
-        """Fill what is missing; the same as `impute`, under scikit-learn's name."""
-        return self.impute(X)
-
-    def _build_module(self) -> nn.Module | None:
-        return None
-
     def __sklearn_tags__(self) -> Tags:
-        """State that NaN is welcome."""
+        """State that numbers keep their precision."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

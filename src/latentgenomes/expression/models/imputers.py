@@ -47,7 +47,28 @@ Mask = npt.NDArray[np.bool_]
 RandomState = int | np.random.RandomState | None
 
 
-class ExpressionImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
+class GapFiller(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
+    """Abstract: NaN in, numbers out, under scikit-learn's names; a subclass has `fit` and `impute`."""
+
+    @abstractmethod
+    def impute(self, X: Any) -> npt.NDArray[Any]:
+        """X with numbers in place of NaN."""
+
+    def transform(self, X: Any) -> npt.NDArray[Any]:
+        """Fill what is missing; the same as `impute`, under scikit-learn's name."""
+        return self.impute(X)
+
+    def _build_module(self) -> nn.Module | None:
+        return None
+
+    def __sklearn_tags__(self) -> Tags:
+        """State that NaN is welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class ExpressionImputer(GapFiller):
     """Abstract imputer: NaN in, numbers out; what was observed comes back unchanged. A subclass learns from
     standardised genes, constant ones in their own scale, in `_learn` and fills them in `_fill`.
     """
@@ -92,19 +113,6 @@ class ExpressionImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
         predicted = self._fill(standardised, observed[rows]) * self.scale_ + self.mean_
         filled[rows] = np.where(observed[rows], X[rows], predicted)
         return filled
-
-    def transform(self, X: Any) -> Array:
-        """Fill what is missing; the same as `impute`, under scikit-learn's name."""
-        return self.impute(X)
-
-    def _build_module(self) -> nn.Module | None:
-        return None
-
-    def __sklearn_tags__(self) -> Tags:
-        """State that NaN is welcome."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def patterns(observed: Mask) -> Iterator[tuple[npt.NDArray[np.int64], Mask]]:

@@ -36,14 +36,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
 
 from latentgenomes.expression.models.factors import FactorImputer, moments, standardised
-from latentgenomes.expression.models.imputers import conditional_means
-from latentgenomes.nn.estimator import TorchEstimator
+from latentgenomes.expression.models.imputers import GapFiller, conditional_means
 from latentgenomes.nn.train import progress
 
 Array = npt.NDArray[np.float32]
@@ -53,7 +50,7 @@ _MOST_HELD_OUT = 300
 _GENES_FOR_WEIGHTS = 2000
 
 
-class PanelImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
+class PanelImputer(GapFiller):
     """The genes outside a panel, from those in it, by global and local ridge regression.
 
     Parameters
@@ -185,17 +182,9 @@ class PanelImputer(OneToOneFeatureMixin, TransformerMixin, TorchEstimator):
         filled[rows] = np.where(observed[rows], given[rows], back)
         return filled
 
-    def transform(self, X: Any) -> npt.NDArray[Any]:
-        """Fill what is missing; the same as `impute`, under scikit-learn's name."""
-        return self.impute(X)
-
-    def _build_module(self) -> nn.Module | None:
-        return None
-
     def __sklearn_tags__(self) -> Tags:
-        """State that NaN is welcome."""
+        """State that numbers keep their precision."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

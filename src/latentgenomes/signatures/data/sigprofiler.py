@@ -37,18 +37,6 @@ def write_activities(path: Path, exposures: pd.DataFrame) -> None:
         exposures.round().astype(np.int64).rename_axis("Samples").to_csv(part, sep="\t")
 
 
-def read_activities(path: str | Path) -> pd.DataFrame:
-    """Read a table of activities: mutations, (n_samples, n_signatures)."""
-    table = pd.read_csv(path, sep="\t", index_col=0, dtype={0: str})
-    table.index = table.index.astype(str)
-    if table.index.name != "Samples":
-        raise ValueError(
-            f"{Path(path).name} must begin with the heading 'Samples', but it is {table.index.name!r}. "
-            "Give a file such as SBS96_De-Novo_Activities_refit.txt."
-        )
-    return table
-
-
 def write_samples(path: Path, counts: pd.DataFrame) -> None:
     """Write the catalogue (n, m) as channels in rows under ``MutationType``."""
     with replacing(path) as part:
