@@ -186,6 +186,12 @@ def test_extract_writes_everything_and_explains_the_choice(call, tmp_path):
     signatures = pd.read_csv(tmp_path / "out" / "signatures.csv", index_col=0)
     assert recovery(signatures, truth.signatures, (0.9,))["f1"].tolist() == [1.0]
     assert len(pd.read_csv(tmp_path / "out" / "matches.csv")) == 3
+    assert sum(line.endswith(" found") for line in done.stdout.splitlines()) == 3
+    intervals = pd.read_csv(tmp_path / "out" / "intervals.csv")
+    assert len(intervals) == 60 * 3
+    assert (
+        (intervals["lower"] <= intervals["exposure"]) & (intervals["exposure"] <= intervals["upper"])
+    ).all()
     assert not (tmp_path / "out" / "report.html").exists()
     assert call(*words, "--n-signatures", "4-2").exit_code == 2
 

@@ -98,6 +98,9 @@ def extract(
     if empty:
         with replacing(out / "exposures.csv") as path:
             found.exposures.reindex(counts.index, fill_value=0.0).to_csv(path)
+    if found.intervals_at_hand:
+        with replacing(out / "intervals.csv") as path:
+            found.intervals().to_csv(path, index=False)
     typer.echo(found.reason)
     matches = None
     if theirs is not None:

@@ -107,6 +107,11 @@ class Extraction:
         words = np.where(support >= FOUND, "found", np.where(np.isnan(support), "", "possible"))
         return pd.DataFrame({"support": support, "verdict": words}, index=self.signatures.index)
 
+    @property
+    def intervals_at_hand(self) -> bool:
+        """Whether intervals follow from the fit, without repeating it."""
+        return isinstance(self.model, ConsensusNMF | InformedNMF)
+
     def intervals(self, level: float = 0.9, *, n_repeats: int = 2, random_state: int = 0) -> pd.DataFrame:
         """Intervals for all exposures that carry the error of the signatures too.
 
